@@ -1,0 +1,310 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The inventory plugin ``phala.cloud.phala``."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: phala
+short_description: Confidential VMs of a Phala Cloud account
+version_added: 1.0.0
+author:
+  - The phala.cloud collection contributors (@phala-cloud-collection)
+description:
+  - Makes every confidential VM (CVM) of a Phala Cloud account a host.
+  - Groups the hosts by region, node, base image and status, and by more where O(group_by) says so.
+  - Sets the fields of the CVM, and its app's metadata, as host variables.
+  - Connects over SSH through the platform's gateway, to the very CVM, where O(connect_with) leaves it so.
+  - The name of the file must end in C(phala.yml) or C(phala.yaml).
+notes:
+  - A source is read as a whole or not at all. If the service cannot be asked, no host of it is in the inventory, and Ansible
+    goes on with a warning, unless C(any_unparsed_is_failed) is set in the section C([inventory]) of C(ansible.cfg).
+  - Text that comes from the service is never run as a template.
+requirements:
+  - requests (Python package)
+extends_documentation_fragment:
+  - constructed
+  - inventory_cache
+options:
+  plugin:
+    description: The name of this plugin, which marks the file as its own.
+    type: str
+    required: true
+    choices: [phala.cloud.phala]
+  api_key:
+    description:
+      - The API key of the account.
+      - Without one, the credentials are used that the command C(phala login) of the official CLI has stored.
+      - May be a Jinja2 template that sees extra variables, and may be vaulted.
+    type: str
+    env:
+      - name: PHALA_CLOUD_API_KEY
+  profile:
+    description:
+      - The profile of the CLI's credentials file to use, by its name, its workspace's slug or its workspace's name.
+      - The default is the profile that is current there.
+      - Written here, it goes before the key of the environment variable E(PHALA_CLOUD_API_KEY). O(api_key) goes before it.
+      - The file is C(credentials.json) in the folder that E(PHALA_CLOUD_DIR) names, else in C(~/.phala-cloud).
+      - May be a Jinja2 template that sees extra variables.
+    type: str
+  api_url:
+    description:
+      - The base URL of the service.
+      - The default gives way to the base URL that the used profile carries.
+      - Must be C(https), except for a service on this machine, because the API key is sent along.
+      - May be a Jinja2 template that sees extra variables.
+    type: str
+    default: https://cloud-api.phala.com/api/v1
+    env:
+      - name: PHALA_CLOUD_API_PREFIX
+  api_version:
+    description:
+      - The version of the service's answers, sent as the header C(X-Phala-Version).
+      - The core variables are the same for every version. V(2025-10-28) shows the KMS slug, and no gateway domain.
+    type: str
+    default: "2026-01-21"
+  timeout:
+    description: Seconds that one request may take as a whole.
+    type: int
+    default: 30
+  retries:
+    description:
+      - How often a request is tried again after the first time.
+      - It is tried again after the statuses 429 and 5xx, timeouts and broken connections, with growing pauses.
+      - The pause that the service asks for with C(Retry-After) is kept up to 30 seconds; a longer one fails at once.
+    type: int
+    default: 5
+  validate_certs:
+    description: Whether to check the certificate of the service. Turned off, anybody in between can read the API key.
+    type: bool
+    default: true
+  ca_path:
+    description:
+      - A file or folder of CA certificates to check the service's certificate with.
+      - The default is what the Python package requests uses.
+    type: path
+  page_size:
+    description: How many apps to ask for in one request, from 1 to 100. A smaller number makes each answer quicker.
+    type: int
+    default: 100
+  concurrency:
+    description: How many pages to ask for at a time, from 1 to 32.
+    type: int
+    default: 8
+  filters:
+    description:
+      - Which CVMs to list. A CVM is listed when it meets all filters. Without any, all CVMs are listed.
+      - Known filters are C(base_image), C(instance_type), C(kms_slug), C(kms_type), C(listed), C(node), C(region), C(search) and
+        C(status), which are the service's own.
+      - Any value may be a list, of which one must be met. Lists of C(status) cost nothing; every other list makes one request per
+        value, or per combination of values.
+      - C(base_image) is also met where the value is a part of the image's name.
+      - C(search) looks in the name, app id, VM UUID and instance id, and finds whole apps.
+      - A filter that is empty or undefined is an error.
+      - Values may be Jinja2 templates that see extra variables.
+    type: dict
+    default: {}
+  include_filters:
+    description:
+      - More filters like O(filters), of which each entry lists CVMs of its own.
+      - The result is the union of O(filters), when given, and of these.
+    type: list
+    elements: dict
+    default: []
+  exclude_filters:
+    description:
+      - Filters like O(filters) that leave out the CVMs that meet every one of an entry.
+      - C(search) is not possible here, and neither is C(kms_slug) with an O(api_version) that does not show it.
+    type: list
+    elements: dict
+    default: []
+  host_filters:
+    description:
+      - Jinja2 conditions over the host variables. A host stays in the inventory when all of them are true.
+      - They are decided before host names and O(compose). One that fails, or gives no boolean, fails the source.
+    type: list
+    elements: str
+    default: []
+  hostnames:
+    description:
+      - Where to take the host's name from. The first entry that gives a name counts.
+      - An entry is the name of a core variable, or a Jinja2 template that sees the host variables, with and without
+        O(hostvars_prefix) and O(hostvars_suffix). A template with an undefined variable gives no name, or, with O(strict), an error.
+      - Characters other than letters, digits, C(.), C(_) and C(-) become C(-), and none of C(.) and C(-) leads.
+      - Hosts that would share a name get C(-) and the first digits of their VM UUID.
+    type: list
+    elements: str
+    default: [name, instance_id, vm_uuid, app_id]
+  hostvars_prefix:
+    description: What the names of the host variables begin with.
+    type: str
+    default: phala_
+  hostvars_suffix:
+    description: What the names of the host variables end with.
+    type: str
+    default: ""
+  group:
+    description:
+      - The group of all hosts of this source.
+      - Sources that differ in how they connect should not share it, since it carries the connection variables.
+    type: str
+    default: phala
+  group_by:
+    description:
+      - What to group the hosts by. Each value makes a group such as C(region_US_WEST_1), a child of O(group).
+      - V(os_type) gives C(os_type_dev) and C(os_type_prod).
+      - V(team) is the workspace's slug, else its name. V(app) is the app's name.
+    type: list
+    elements: str
+    choices: [region, node, base_image, status, app, instance_type, kms_type, kms_slug, team, listed, os_type]
+    default: [region, node, base_image, status]
+  group_prefix:
+    description: What the names of the groups that O(group_by) makes begin with.
+    type: str
+    default: ""
+  connect_with:
+    description:
+      - How the hosts are connected to.
+      - V(gateway) goes over SSH through the platform's gateway to the very CVM, by its instance id. A CVM that cannot be addressed so
+        is unreachable, and the error says why.
+      - V(none) sets no connection variables.
+      - Only dev images run an SSH server.
+    type: str
+    choices: [gateway, none]
+    default: gateway
+  gateway_domain:
+    description:
+      - The domain of the gateway, where the service names none, with a port if need be, such as V(gateway.example.org:8443).
+      - May be a Jinja2 template that sees extra variables.
+    type: str
+  gateway_port:
+    description: The port of the gateway, where its domain does not carry one.
+    type: int
+    default: 443
+  gateway_validate_certs:
+    description: Whether to check the certificate and the host name of the gateway.
+    type: bool
+    default: true
+  gateway_ca_path:
+    description:
+      - A file or folder of CA certificates to check the gateway's certificate with.
+      - The default is what the command C(openssl) uses.
+    type: path
+  ssh_port:
+    description: The port of the SSH server inside the CVM.
+    type: int
+    default: 22
+  ssh_user:
+    description: The user to log in as. An empty one leaves the user to Ansible.
+    type: str
+    default: root
+  cache_stale:
+    description:
+      - How many seconds old the last answer may be to stand in, with a warning, when the service cannot be reached or cannot answer.
+      - It takes O(cache) to be on. An answer that refuses the request, such as for a wrong API key, is never made up for.
+    type: int
+    default: 0
+"""
+
+EXAMPLES = r"""
+# phala.yml: all CVMs of the account that PHALA_CLOUD_API_KEY, or else 'phala login', gives access to.
+---
+plugin: phala.cloud.phala
+
+# running.phala.yml: the running CVMs of a region that is chosen when it is run:
+#   ansible-inventory -i running.phala.yml -e target=US-WEST-1 --graph
+---
+plugin: phala.cloud.phala
+filters:
+  region: "{{ target }}"
+  status: running
+
+# dev.phala.yml: dev images, which can be reached over SSH, of two regions, without one node and without small machines.
+---
+plugin: phala.cloud.phala
+filters:
+  region: [US-WEST-1, US-EAST-1]
+exclude_filters:
+  - node: prod7
+host_filters:
+  - phala_is_dev
+  - phala_vcpu >= 2
+
+# everything.phala.yml: names, groups and variables of one's own, with a cache.
+---
+plugin: phala.cloud.phala
+profile: my-workspace
+include_filters:
+  - region: US-WEST-1
+    status: running
+  - search: web
+hostnames:
+  - "{{ app_name }}-{{ region | lower }}"
+  - name
+group: cvms
+group_prefix: phala_
+group_by: [region, status, app, os_type]
+compose:
+  memory_gb: phala_memory / 1024
+groups:
+  gpu: phala_gpu_count | default(0, true) > 0
+keyed_groups:
+  - key: phala_app.kms_type
+    prefix: app_kms
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: ~/.cache/phala-inventory
+cache_timeout: 300
+cache_stale: 3600
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+
+from ansible_collections.phala.cloud.plugins.plugin_utils.answers import get_answers
+from ansible_collections.phala.cloud.plugins.plugin_utils.building import build, publish
+from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import AnswerError, UndecidableError, select_cvms
+from ansible_collections.phala.cloud.plugins.plugin_utils.settings import read_settings, well_typed
+
+if TYPE_CHECKING:
+    from ansible.inventory.data import InventoryData
+    from ansible.parsing.dataloader import DataLoader
+
+FILE_ENDINGS = ("phala.yml", "phala.yaml")
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+    """Fetch the CVMs of an account, build their hosts, then publish them."""
+
+    NAME = "phala.cloud.phala"
+
+    def verify_file(self, path: str) -> bool:
+        if not path.endswith(FILE_ENDINGS):
+            self.display.vvv(f"{self.NAME} does not take {path}: the name must end in {' or '.join(FILE_ENDINGS)}")
+            return False
+        return bool(super().verify_file(path))
+
+    def set_options(self, task_keys: Any = None, var_options: Any = None, direct: Any = None) -> None:
+        # Core would stop at the first option of a wrong type; reading the settings tells them all.
+        super().set_options(
+            task_keys=task_keys, var_options=var_options, direct=well_typed(self.option_definitions, direct or {})
+        )
+
+    def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
+        super().parse(inventory, loader, path, cache)
+        settings = read_settings(self, path)
+        answers = get_answers(self, settings, use_cache=cache)
+        try:
+            cvms = select_cvms(settings.queries, answers.apps, settings.excludes, self.display.vv)
+        except (AnswerError, UndecidableError) as error:
+            raise AnsibleParserError(f"{settings.api.url}: {error}") from error
+        built = build(self, settings, cvms)
+        publish(inventory, built)
+        for warning in (*settings.warnings, *built.warnings):
+            self.display.warning(warning)
+        apps = sum(map(len, answers.apps))
+        for info in (f"{path}: {len(built.hosts)} CVMs of {apps} apps from {answers.origin}", *built.infos):
+            self.display.v(info)

@@ -1,0 +1,180 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Build the whole inventory of the selected CVMs, then publish it: an error on the way leaves nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible.utils.vars import combine_vars
+
+from ansible_collections.phala.cloud.plugins.plugin_utils.connection import group_connection
+from ansible_collections.phala.cloud.plugins.plugin_utils.construct import Recorder, construct, meets_condition, render_name
+from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import Cvm
+from ansible_collections.phala.cloud.plugins.plugin_utils.hosts import (
+    SUFFIX_DIGITS,
+    Messages,
+    VariableNames,
+    assign_names,
+    connection_variables,
+    dimension_groups,
+    distinct_digits,
+    host_variables,
+    safe_host_name,
+)
+from ansible_collections.phala.cloud.plugins.plugin_utils.settings import Settings
+from ansible_collections.phala.cloud.plugins.plugin_utils.trust import Marker
+
+
+@dataclass
+class Host:
+    """One host to be.
+
+    ``variables`` come from the API and are marked, ``composed`` are what the user's expressions made of them, and ``groups``
+    are the names of those that it joins besides the group of all CVMs.
+    """
+
+    cvm: Cvm
+    variables: dict[str, Any]
+    groups: list[str] = field(default_factory=list)
+    name: str = ""
+    composed: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Build:
+    """All that is to be published: the hosts by name, and groups each with its parent, in the order of their creation."""
+
+    hosts: list[Host]
+    group: str
+    group_variables: dict[str, Any]
+    families: dict[tuple[str | None, str], None]
+    warnings: list[str]
+    infos: list[str]
+
+
+def build(plugin: Any, settings: Settings, cvms: Sequence[Cvm]) -> Build:
+    """Filter, group, connect and name the hosts of the CVMs.
+
+    :raises AnsibleError: when an expression of the user fails
+    """
+    marker, warnings, infos = Marker(), Messages(), Messages()
+    names = VariableNames(settings.prefix, settings.suffix)
+    note = plugin.display.vv
+    hosts = [Host(cvm, host_variables(cvm, names, marker, warnings, note)) for cvm in cvms]
+    hosts = [host for host in hosts if _meets_filters(plugin, settings.host_filters, host)]
+    families = _join_dimensions(hosts, settings, warnings)
+    _connect(hosts, settings, marker, warnings, infos)
+    _name(plugin, settings, hosts, families, marker, warnings)
+    return Build(
+        hosts=sorted(hosts, key=lambda host: host.name),
+        group=settings.group,
+        group_variables=marker.mark(group_connection(settings.gateway)) if settings.gateway else {},
+        families=families,
+        warnings=warnings.lines(),
+        infos=infos.lines(),
+    )
+
+
+def _meets_filters(plugin: Any, conditions: Iterable[str], host: Host) -> bool:
+    for position, condition in enumerate(conditions):
+        if not meets_condition(plugin, condition, host.variables):
+            plugin.display.vv(f"left out CVM {host.cvm.label}: host_filters[{position}] does not hold")
+            return False
+    return True
+
+
+def _join_dimensions(hosts: Sequence[Host], settings: Settings, warnings: Messages) -> dict[tuple[str | None, str], None]:
+    """Add the hosts to the built-in groups, and return those as children of the group of all CVMs."""
+    groups = dimension_groups([host.cvm for host in hosts], settings.group_by, settings.group_prefix, warnings)
+    for host in hosts:
+        host.groups = [members[host.cvm.identity] for members in groups.values() if host.cvm.identity in members]
+    return {(settings.group, group): None for members in groups.values() for group in sorted(set(members.values()))}
+
+
+def _connect(hosts: Sequence[Host], settings: Settings, marker: Marker, warnings: Messages, infos: Messages) -> None:
+    if settings.gateway is None:
+        return
+    for host in hosts:
+        host.variables.update(marker.mark(connection_variables(host.cvm, settings.gateway, warnings, infos)))
+
+
+# Names, and what is constructed under them
+
+
+def _name(
+    plugin: Any,
+    settings: Settings,
+    hosts: Sequence[Host],
+    families: dict[tuple[str | None, str], None],
+    marker: Marker,
+    warnings: Messages,
+) -> None:
+    """Name the hosts and construct their variables and groups; no name may be a group's, be it constructed under that name."""
+    wanted = {host.cvm.identity: _wanted_name(plugin, settings, host, marker) for host in hosts}
+    digits = {host.cvm.identity: distinct_digits(host.cvm) for host in hosts}
+    taken = {settings.group, *plugin.inventory.groups, *(group for _parent, group in families)}
+    while True:
+        names = assign_names(wanted, taken, digits)
+        records = _construct(plugin, settings, hosts, names, marker)
+        constructed = {group for record in records for group in record.all_groups()}
+        if constructed.isdisjoint(names.values()):
+            break
+        taken |= constructed
+    for host, record in zip(hosts, records, strict=True):
+        host.name, host.composed = names[host.cvm.identity], record.variables
+        host.groups += record.groups
+    for record in sorted(records, key=lambda record: record.host):
+        families.update({(None, group): None for group in record.groups})
+        families.update(dict.fromkeys(record.parents))
+    renamed = sorted(f"{wanted[identity]} is {name}" for identity, name in names.items() if name != wanted[identity])
+    for line in renamed:
+        warnings.add("host names that are not free, or not unique, got digits of the CVM's vm_uuid", line)
+
+
+def _construct(plugin: Any, settings: Settings, hosts: Sequence[Host], names: dict[str, str], marker: Marker) -> list[Recorder]:
+    options = settings.constructed
+    if not (options.compose or options.groups or options.keyed_groups):
+        return [Recorder(names[host.cvm.identity]) for host in hosts]
+    return [construct(plugin, options, names[host.cvm.identity], host.variables, marker) for host in hosts]
+
+
+def _wanted_name(plugin: Any, settings: Settings, host: Host, marker: Marker) -> str:
+    """Return the first of hostnames that gives a name, else one made of the CVM's identifiers: no CVM is lost."""
+    core = host.cvm.core
+    for entry in settings.hostnames:
+        if entry in core:
+            text = core[entry] if isinstance(core[entry], (str, int)) and not isinstance(core[entry], bool) else ""
+        else:
+            variables = {**marker.mark(core), **host.variables}
+            text = render_name(plugin, entry, variables, strict=settings.constructed.strict)
+        if name := safe_host_name(str(text)):
+            return name
+    return f"cvm-{distinct_digits(host.cvm)[:SUFFIX_DIGITS]}"
+
+
+# Publication
+
+
+def publish(inventory: Any, built: Build) -> None:
+    """Put all of it into the inventory: groups first, since only they can still be refused."""
+    inventory.add_group(built.group)
+    for parent, group in built.families:
+        inventory.add_group(group)
+        if parent is not None:
+            inventory.add_group(parent)
+            inventory.add_child(parent, group)
+    for name, value in built.group_variables.items():
+        inventory.set_variable(built.group, name, value)
+    for host in built.hosts:
+        inventory.add_host(host.name, built.group)
+        # Since 2.19 set_variable() copies and inspects each value, which are JSON's own types here.
+        target = inventory.get_host(host.name)
+        target.vars = combine_vars(target.vars, host.variables)
+        for name, value in host.composed.items():
+            inventory.set_variable(host.name, name, value)
+        for group in host.groups:
+            inventory.add_child(group, host.name)

@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Read the credentials file that the official CLI's ``phala login`` writes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+
+class CredentialsError(Exception):
+    """The credentials file cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One login: its name, its API key, and the base URL that goes with it, if any."""
+
+    name: str
+    token: str = field(repr=False)
+    api_prefix: str | None
+
+
+def credentials_path(environ: Mapping[str, str]) -> str:
+    """Return where the CLI keeps its credentials: in ``$PHALA_CLOUD_DIR``, else in ``~/.phala-cloud``."""
+    folder = environ.get("PHALA_CLOUD_DIR", "")
+    if not folder.strip():
+        folder = os.path.join(os.path.expanduser("~"), ".phala-cloud")
+    return os.path.join(folder, "credentials.json")
+
+
+def load_profile(path: str, wanted: str | None) -> Profile:
+    """Return the wanted profile, by its name, its workspace's slug or its workspace's name; by default the current one.
+
+    :raises CredentialsError: when the file or the profile is missing, broken or without a token
+    """
+    content = _read(path)
+    name, entry = _find(path, content["profiles"], wanted or str(content.get("current_profile") or ""))
+    token = entry.get("token")
+    if not isinstance(token, str) or not token.strip():
+        raise CredentialsError(f"profile {name!r} of {path} has no token: run 'phala login' for it again")
+    prefix = entry.get("api_prefix")
+    return Profile(name, token, prefix.strip() if isinstance(prefix, str) and prefix.strip() else None)
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except FileNotFoundError as error:
+        raise CredentialsError(f"there is no {path}: run 'phala login'") from error
+    except OSError as error:
+        raise CredentialsError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError):
+        # Without the cause: the decoder's error carries the document, and with it the tokens.
+        raise CredentialsError(f"{path} is not valid JSON: run 'phala login' again to write it anew") from None
+    if not isinstance(content, dict) or not isinstance(content.get("profiles"), dict):
+        raise CredentialsError(f"{path} holds no profiles: run 'phala login' again to write it anew")
+    if content.get("schema_version") != SCHEMA_VERSION:
+        raise CredentialsError(
+            f"{path} has schema_version {content.get('schema_version')!r}; this version of the collection reads"
+            f" {SCHEMA_VERSION}: set api_key or PHALA_CLOUD_API_KEY instead"
+        )
+    return content
+
+
+def _find(path: str, profiles: dict[str, Any], wanted: str) -> tuple[str, dict[str, Any]]:
+    """Look for a profile in the order of the CLI: by name, then by workspace slug, then by workspace name."""
+    entries = {name: entry for name, entry in profiles.items() if isinstance(entry, dict)}
+    if wanted in entries:
+        return wanted, entries[wanted]
+    for attribute in ("slug", "name"):
+        for name, entry in entries.items():
+            workspace = entry.get("workspace")
+            if isinstance(workspace, dict) and workspace.get(attribute) == wanted:
+                return name, entry
+    close = get_close_matches(wanted, entries, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(map(repr, sorted(entries))) or 'none'}"
+    raise CredentialsError(f"{path} has no profile {wanted!r}: {hint}")
