@@ -130,7 +130,8 @@ options:
     description:
       - Where to take the host's name from. The first entry that gives a name counts.
       - An entry is the name of a core variable, or a Jinja2 template that sees the host variables, with and without
-        O(hostvars_prefix) and O(hostvars_suffix). A template with an undefined variable gives no name, or, with O(strict), an error.
+        O(hostvars_prefix) and O(hostvars_suffix).
+      - A template with an undefined variable gives no name, or, with O(strict), an error.
       - Characters other than letters, digits, C(.), C(_) and C(-) become C(-), and none of C(.) and C(-) leads.
       - Hosts that would share a name get C(-) and the first digits of their VM UUID.
     type: list
@@ -166,8 +167,8 @@ options:
   connect_with:
     description:
       - How the hosts are connected to.
-      - V(gateway) goes over SSH through the platform's gateway to the very CVM, by its instance id. A CVM that cannot be addressed so
-        is unreachable, and the error says why.
+      - V(gateway) goes over SSH through the platform's gateway to the very CVM, by its instance id. A CVM that cannot be
+        addressed so is unreachable, and the error says why.
       - V(none) sets no connection variables.
       - Only dev images run an SSH server.
     type: str
@@ -201,7 +202,8 @@ options:
     default: root
   cache_stale:
     description:
-      - How many seconds old the last answer may be to stand in, with a warning, when the service cannot be reached or cannot answer.
+      - How many seconds old the last answer may be to stand in, with a warning, when the service cannot be reached or cannot
+        answer.
       - It takes O(cache) to be on. An answer that refuses the request, such as for a wrong API key, is never made up for.
     type: int
     default: 0

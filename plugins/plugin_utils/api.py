@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -28,6 +28,9 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
 from urllib3.util.retry import Retry
+
+if TYPE_CHECKING:
+    from ansible_collections.phala.cloud.plugins.plugin_utils.settings import ApiSettings
 
 T = TypeVar("T")
 
@@ -52,29 +55,6 @@ class UnavailableError(ApiError):
         self.retry_after = retry_after
 
 
-class Access(Protocol):
-    """How to reach the service: seconds for ``timeout``; ``verify`` is a CA path or whether to check certificates at all."""
-
-    @property
-    def url(self) -> str: ...
-    @property
-    def key(self) -> str: ...
-    @property
-    def key_source(self) -> str: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def timeout(self) -> int: ...
-    @property
-    def retries(self) -> int: ...
-    @property
-    def verify(self) -> bool | str: ...
-    @property
-    def page_size(self) -> int: ...
-    @property
-    def concurrency(self) -> int: ...
-
-
 @dataclass(frozen=True)
 class Page:
     """One page of apps, as the service counts them; ``retries`` are the faults on the way to it."""
@@ -90,14 +70,15 @@ class Page:
 class Client:
     """Get pages from the service; one client serves several threads at once."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: ApiSettings) -> None:
         self._access = access
         self._stopped = threading.Event()
         self._auth = _KeyHeader(access.key)
         self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "X-Phala-Version": access.version}
         # The adapter alone follows no redirect and keeps no cookie; the session only reads the environment, and only once.
         self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=access.concurrency, max_retries=0)
-        self._options = requests.Session().merge_environment_settings(access.url, {}, True, access.verify, None)
+        self._options: dict[str, Any] = {}
+        self._options.update(requests.Session().merge_environment_settings(access.url, {}, True, access.verify, None))
         if access.url.startswith("http:"):
             self._options["proxies"] = {}  # plain http goes to this machine alone, and a proxy would see the key
 
@@ -186,7 +167,7 @@ class Client:
             )
         if 300 <= status < 400:
             target = _shown(response.headers.get("Location"), self._access.key)
-            return f"redirects are not followed, since the API key would go along; set api_url to where it should go, not to {target}"
+            return f"redirects are not followed, because the API key would go along; it points to {target}: correct api_url"
         return {
             404: "there is no such endpoint; check api_url, which ends in /api/v1 for the service itself",
             422: "the service does not accept the query; correct the filters, page_size or api_version",
@@ -243,7 +224,7 @@ def _read_body(response: requests.Response, deadline: float, url: str) -> bytes:
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             raise ApiError(
-                f"GET {url}: the answer is larger than {MAX_BODY_BYTES // 1024**2} MiB, so it is none of the service's; check api_url"
+                f"GET {url}: the answer is larger than {MAX_BODY_BYTES // 1024**2} MiB, so it is not the service's; check api_url"
             )
         if time.monotonic() > deadline:
             raise requests.Timeout
@@ -340,7 +321,7 @@ def _network_error(error: Exception, url: str, timeout: int) -> UnavailableError
     if refused := cause(ssl.SSLCertVerificationError):
         reason = getattr(refused, "verify_message", "") or str(refused)
         return UnavailableError(
-            f"GET {url}: the certificate of {host} was not accepted: {_shown(reason)}; set ca_path where a CA of your own signs it",
+            f"GET {url}: the certificate of {host} was not accepted: {_shown(reason)}; set ca_path if a CA of your own signs it",
             passing=False,
         )
     if cause(requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL):

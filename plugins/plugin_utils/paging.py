@@ -10,10 +10,13 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
-from ansible_collections.phala.cloud.plugins.plugin_utils.api import Access, ApiError, Client, Page
+from ansible_collections.phala.cloud.plugins.plugin_utils.api import ApiError, Client, Page
+
+if TYPE_CHECKING:
+    from ansible_collections.phala.cloud.plugins.plugin_utils.settings import ApiSettings
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -31,7 +34,7 @@ class Fetched:
     warnings: list[str] = field(default_factory=list)
 
 
-def fetch_apps(access: Access, queries: Sequence[Mapping[str, Sequence[str]]], note: Callable[[str], None]) -> Fetched:
+def fetch_apps(access: ApiSettings, queries: Sequence[Mapping[str, Sequence[str]]], note: Callable[[str], None]) -> Fetched:
     """Fetch all apps of all queries.
 
     :param queries: each with the service's filter names and their values
@@ -65,9 +68,8 @@ def _read(client: Client, lanes: int, readings: Sequence[_Reading], fetched: Fet
             fetched.retries += len(page.retries)
             for retry in page.retries:
                 note(f"tried again: {retry}")
-            note(
-                f"page {number} of {reading.pages[1].page_count} of {reading.title}: {len(page.apps)} apps in {page.seconds:.2f} s"
-            )
+            position = f"page {number} of {reading.pages[1].page_count}"
+            note(f"{position} of {reading.title}: {len(page.apps)} apps in {page.seconds:.2f} s")
 
     for reading in readings:
         reading.pages.clear()

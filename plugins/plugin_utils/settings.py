@@ -445,8 +445,8 @@ class _Reader:
         try:
             return self.plugin.templar.template(value)
         except AnsibleError as error:
-            # The value itself may be the key, so only the first line, which names the fault, is shown.
-            reason = str(error).splitlines()[0] if where not in ("api_key",) else "its template cannot be resolved"
+            # Core quotes the value below its first sentence, and the value may be the key.
+            reason = "its template fails" if where == "api_key" else str(error).splitlines()[0].split(". ")[0]
             self.problems.append(f"{where}: {reason}: pass the variable with -e NAME=VALUE, or correct the template")
             return _FAILED
 

@@ -33,6 +33,7 @@ class Marker:
 
     def __init__(self) -> None:
         self._marked: dict[str, str] = {}
+        self._keys: set[Any] = set()
 
     def mark(self, value: Any, depth: int = 0) -> Any:
         """Return a copy of a JSON-like value in which every text is marked.
@@ -44,14 +45,22 @@ class Marker:
         if isinstance(value, str):
             return self._marked.get(value) or self._mark_text(value)
         if isinstance(value, dict):
-            _refuse_depth(depth)
-            return {_clean(key): self.mark(inner, depth + 1) for key, inner in value.items()}
+            if depth >= MAX_DEPTH:
+                raise TooDeepError
+            inner = depth + 1
+            return {key if key in self._keys else self._key(key): self.mark(entry, inner) for key, entry in value.items()}
         if isinstance(value, (list, tuple)):
-            _refuse_depth(depth)
-            return [self.mark(inner, depth + 1) for inner in value]
+            if depth >= MAX_DEPTH:
+                raise TooDeepError
+            return [self.mark(entry, depth + 1) for entry in value]
         if isinstance(value, float) and not math.isfinite(value):
             return None  # 1e999 is JSON, but what is printed for it is not
         return value
+
+    def _key(self, key: Any) -> Any:
+        clean = _clean(key) if isinstance(key, str) else key
+        self._keys.add(clean)
+        return clean
 
     def _mark_text(self, text: str) -> str:
         # A text that core marked already is a subclass: join() alone gives a plain copy on every version.
@@ -65,13 +74,8 @@ class Marker:
         return marked
 
 
-def _refuse_depth(depth: int) -> None:
-    if depth >= MAX_DEPTH:
-        raise TooDeepError
-
-
-def _clean(text: Any) -> Any:
+def _clean(text: str) -> str:
     """Replace lone surrogates, which JSON can carry and no output can encode."""
-    if not isinstance(text, str) or text.isascii():
+    if text.isascii():
         return text
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
