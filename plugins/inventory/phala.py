@@ -230,8 +230,8 @@ filters:
 exclude_filters:
   - node: prod7
 host_filters:
-  - phala_is_dev
-  - phala_vcpu >= 2
+  - phala_is_dev is true
+  - (phala_vcpu or 0) >= 2
 
 # everything.phala.yml: names, groups and variables of one's own, with a cache.
 ---

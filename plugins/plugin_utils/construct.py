@@ -83,7 +83,8 @@ def meets_condition(plugin: Any, condition: str, variables: Mapping[str, Any]) -
         is_boolean = isinstance(result, bool)
     if not is_boolean:
         raise AnsibleParserError(
-            f"host_filters: {condition!r} gave {result!r}: compare it with something, so that it is true or false"
+            f"host_filters: {condition!r} gave {result!r}, neither true nor false: write a comparison, such as"
+            " 'phala_is_dev is true' or '(phala_vcpu or 0) >= 4'"
         )
     return bool(result)
 

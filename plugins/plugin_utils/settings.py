@@ -385,6 +385,9 @@ class _Reader:
         return gateway if self.option("connect_with") == "gateway" else None
 
     def _constructed(self) -> ConstructedSettings:
+        # Core takes other values on some versions and silently drops them on others.
+        self._check_expressions("compose", (str,))
+        self._check_expressions("groups", (str, bool))
         for position, entry in enumerate(self.option("keyed_groups") or ()):
             if not isinstance(entry, Mapping) or not entry.get("key"):
                 self.problems.append(f"keyed_groups[{position}]: expected a dictionary with a key, got {_shown(entry)}")
@@ -394,6 +397,13 @@ class _Reader:
             groups=self.option("groups") or {},
             keyed_groups=self.option("keyed_groups") or [],
         )
+
+    def _check_expressions(self, name: str, kinds: tuple[type, ...]) -> None:
+        for variable, expression in (self.option(name) or {}).items():
+            if not isinstance(expression, kinds):
+                self.problems.append(
+                    f"{name}.{variable}: expected a Jinja2 expression, got {_shown(expression)}: write it in quotes"
+                )
 
     # One option
 
