@@ -266,12 +266,15 @@ from typing import TYPE_CHECKING, Any
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
-from ansible_collections.phala.cloud.plugins.plugin_utils.answers import get_answers
+from ansible_collections.phala.cloud.plugins.plugin_utils.answers import Answers, get_answers
 from ansible_collections.phala.cloud.plugins.plugin_utils.building import build, publish
-from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import AnswerError, UndecidableError, select_cvms
-from ansible_collections.phala.cloud.plugins.plugin_utils.settings import read_settings, well_typed
+from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import AnswerError, Cvm, UndecidableError, select_cvms
+from ansible_collections.phala.cloud.plugins.plugin_utils.garbage import paused_garbage_collection
+from ansible_collections.phala.cloud.plugins.plugin_utils.settings import Settings, read_settings, well_typed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ansible.inventory.data import InventoryData
     from ansible.parsing.dataloader import DataLoader
 
@@ -298,15 +301,21 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
         settings = read_settings(self, path)
-        answers = get_answers(self, settings, use_cache=cache)
+        self._warn(settings.warnings)
+        with paused_garbage_collection():
+            answers = get_answers(self, settings, use_cache=cache)
+            built = build(self, settings, self._select(settings, answers))
+            publish(inventory, built)
+        self._warn(built.warnings)
+        for line in (f"{path}: {len(built.hosts)} CVMs of {answers.app_count} apps from {answers.origin}", *built.infos):
+            self.display.v(line)
+
+    def _select(self, settings: Settings, answers: Answers) -> list[Cvm]:
         try:
-            cvms = select_cvms(settings.queries, answers.apps, settings.excludes, self.display.vv)
+            return select_cvms(settings.queries, answers.apps, settings.excludes, self.display.vv)
         except (AnswerError, UndecidableError) as error:
             raise AnsibleParserError(f"{settings.api.url}: {error}") from error
-        built = build(self, settings, cvms)
-        publish(inventory, built)
-        for warning in (*settings.warnings, *built.warnings):
+
+    def _warn(self, warnings: Iterable[str]) -> None:
+        for warning in warnings:
             self.display.warning(warning)
-        apps = sum(map(len, answers.apps))
-        for info in (f"{path}: {len(built.hosts)} CVMs of {apps} apps from {answers.origin}", *built.infos):
-            self.display.v(info)

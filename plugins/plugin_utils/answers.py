@@ -24,8 +24,13 @@ if TYPE_CHECKING:
 class Answers:
     """Per query its apps, as the service gave them, and in words where they come from."""
 
-    apps: list[list[Any]]
+    apps: list[list[dict[str, Any]]]
     origin: str
+
+    @property
+    def app_count(self) -> int:
+        """How many different apps there are; two queries may have found the same."""
+        return len({f"{app.get('id')} {app.get('app_id')}" for apps in self.apps for app in apps})
 
 
 def get_answers(plugin: Any, settings: Settings, *, use_cache: bool) -> Answers:

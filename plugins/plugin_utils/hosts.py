@@ -53,37 +53,52 @@ def _examples(subjects: Sequence[str]) -> str:
 
 
 class VariableNames:
-    """Give each field its final variable name, or None where it must not be published under it."""
+    """Give fields of the API and core variables their final names."""
 
     def __init__(self, prefix: str, suffix: str) -> None:
         self._prefix = prefix
         self._suffix = suffix
         self._finals: dict[str, str | None] = {}
 
-    def final(self, field_name: str) -> str | None:
-        """Return the name, for a field of the API or a core variable."""
-        if field_name not in self._finals:
-            name = f"{self._prefix}{field_name}{self._suffix}"
-            # Core's own names would change how Ansible works, whoever chose them.
-            is_safe = isidentifier(name) and not name.startswith("ansible_") and name not in C.INTERNAL_STATIC_VARS
-            self._finals[field_name] = name if is_safe else None
-        return self._finals[field_name]
+    def rename(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields under their final names, without those that must not be published under theirs."""
+        finals = self._finals
+        if not fields.keys() <= finals.keys():
+            finals.update((name, self._final(name)) for name in fields.keys() - finals.keys())
+        return {final: value for name, value in fields.items() if (final := finals[name]) is not None}
+
+    def refused(self, fields: Iterable[str]) -> list[str]:
+        """Return which of the fields are not published."""
+        return [name for name in fields if self._finals[name] is None]
+
+    def _final(self, name: str) -> str | None:
+        final = f"{self._prefix}{name}{self._suffix}"
+        # Core's own names would change how Ansible works, whoever chose them.
+        is_safe = isidentifier(final) and not final.startswith("ansible_") and final not in C.INTERNAL_STATIC_VARS
+        return final if is_safe else None
 
 
 def host_variables(cvm: Cvm, names: VariableNames, marker: Marker, warnings: Messages, note: Note) -> dict[str, Any]:
     """Return the CVM's fields and core variables under their final names, marked."""
-    variables: dict[str, Any] = {}
-    for source in (cvm.fields, cvm.core):
-        for name, value in source.items():
-            final = names.final(name)
-            if final is None:
-                note(f"left out the field {name!r} of CVM {cvm.label}: it would not make a safe variable name")
-                continue
-            try:
-                variables[final] = marker.mark(value)
-            except TooDeepError:
-                warnings.add(f"the field {name!r} is nested too deeply and left out of the variables of", cvm.label)
-    return variables
+    variables = names.rename(cvm.fields)
+    variables.update(names.rename(cvm.core))
+    for name in names.refused(cvm.fields):
+        note(f"left out the field {name!r} of CVM {cvm.label}: it makes no safe variable name")
+    try:
+        marked: dict[str, Any] = marker.mark(variables)
+    except TooDeepError:
+        return _without_deep_values(variables, marker, cvm, warnings)
+    return marked
+
+
+def _without_deep_values(variables: Mapping[str, Any], marker: Marker, cvm: Cvm, warnings: Messages) -> dict[str, Any]:
+    kept = {}
+    for name, value in variables.items():
+        try:
+            kept[name] = marker.mark(value, depth=1)
+        except TooDeepError:
+            warnings.add("left out variables whose values are nested too deeply", f"{name} of {cvm.label}")
+    return kept
 
 
 # Groups

@@ -45,17 +45,29 @@ class Marker:
         if isinstance(value, str):
             return self._marked.get(value) or self._mark_text(value)
         if isinstance(value, dict):
-            if depth >= MAX_DEPTH:
-                raise TooDeepError
-            inner = depth + 1
-            return {key if key in self._keys else self._key(key): self.mark(entry, inner) for key, entry in value.items()}
+            return self._mark_dict(value, depth)
         if isinstance(value, (list, tuple)):
-            if depth >= MAX_DEPTH:
-                raise TooDeepError
+            _refuse_depth(depth)
             return [self.mark(entry, depth + 1) for entry in value]
         if isinstance(value, float) and not math.isfinite(value):
             return None  # 1e999 is JSON, but what is printed for it is not
         return value
+
+    def _mark_dict(self, value: dict[Any, Any], depth: int) -> dict[Any, Any]:
+        _refuse_depth(depth)
+        known, keys = self._marked, self._keys
+        marked = {}
+        for key, entry in value.items():
+            name = key if key in keys else self._key(key)
+            # Most of a fleet's values are texts seen before, numbers and nulls: no call for those.
+            kind = type(entry)
+            if kind is str:
+                marked[name] = known.get(entry) or self._mark_text(entry)
+            elif entry is None or kind is bool or kind is int:
+                marked[name] = entry
+            else:
+                marked[name] = self.mark(entry, depth + 1)
+        return marked
 
     def _key(self, key: Any) -> Any:
         clean = _clean(key) if isinstance(key, str) else key
@@ -72,6 +84,11 @@ class Marker:
             marked = trust_as_template(plain) if trust_as_template else plain
         self._marked[text] = marked
         return marked
+
+
+def _refuse_depth(depth: int) -> None:
+    if depth >= MAX_DEPTH:
+        raise TooDeepError
 
 
 def _clean(text: str) -> str:
