@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import quote, urlsplit
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, InsecureRequestWarning, MaxRetryError, ReadTimeoutError
 from urllib3.util.retry import Retry
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class Client:
         self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=access.concurrency, max_retries=0)
         self._options: dict[str, Any] = {}
         self._options.update(requests.Session().merge_environment_settings(access.url, {}, True, access.verify, None))
+        if access.verify is False:
+            urllib3.disable_warnings(InsecureRequestWarning)  # one per page, for what was asked for
         if access.url.startswith("http:"):
             self._options["proxies"] = {}  # plain http goes to this machine alone, and a proxy would see the key
 

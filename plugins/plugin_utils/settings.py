@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from ipaddress import ip_address
 from itertools import product
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,7 +40,6 @@ FILTERS = (
     "status",
 )  # the service's own names
 NESTED_SHAPE_SINCE = "2026-01-21"  # from this API version on a CVM no longer carries its kms_slug
-LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 CLI_PROFILE_HINT = "set api_key or PHALA_CLOUD_API_KEY, or run 'phala login'"
 
 
@@ -191,17 +191,20 @@ class _Reader:
 
         A key in the file comes first, then a profile in the file, the environment's key, and the CLI's current profile.
         """
-        in_file = self._is_in_file("api_key")
+        in_file = self.config.get("api_key") is not None
+        source = f"api_key in {self.path}" if in_file else "PHALA_CLOUD_API_KEY"
         wanted = self._text("profile")
         given = self._text("api_key") if in_file or not wanted else None
         if in_file and wanted:
             self.warnings.append(f"{self.path}: profile {wanted!r} is not used, because api_key is set too")
         if given:
-            source = f"api_key in {self.path}" if in_file else "PHALA_CLOUD_API_KEY"
             return self._checked_key(given, source), source, None
-        if self.problems and in_file:
-            return "", "", None  # the key in the file is wrong already: another one must not take its place
-        return self._profile_key(wanted)
+        if not in_file:
+            return self._profile_key(wanted)
+        # A key in the file that is wrong must not give way to another one.
+        if not any(problem.startswith("api_key:") for problem in self.problems):
+            self.problems.append("api_key: is empty: remove it or give it a value")
+        return "", source, None
 
     def _profile_key(self, wanted: str | None) -> tuple[str, str, str | None]:
         path = credentials_path(os.environ)
@@ -218,17 +221,16 @@ class _Reader:
 
     def _checked_key(self, key: str, source: str) -> str:
         # requests shows a header that it refuses, so a key must be good before it becomes one.
-        if re.fullmatch(r"[\x21-\x7e]+", key):
-            return key
-        self.problems.append(
-            f"{source}: the API key holds a blank, a line break or a character outside ASCII: copy it again, as one word"
-        )
-        return ""
+        if not re.fullmatch(r"[\x21-\x7e]+", key):
+            self.problems.append(
+                f"{source}: the API key holds a blank, a line break or a character outside ASCII: copy it again, as one word"
+            )
+        return key
 
     def _url(self, profile_prefix: str | None) -> str:
-        url = self._text("api_url") or ""
-        if self._origin("api_url") == "default" and profile_prefix:
-            url = profile_prefix
+        default = self.plugin.option_definitions["api_url"]["default"]
+        is_given = self._origin("api_url") != "default" and self.option("api_url")
+        url = (self._text("api_url") or "") if is_given else (profile_prefix or default)
         problem = _url_problem(url)
         if problem:
             self.problems.append(f"api_url: {problem}")
@@ -407,9 +409,6 @@ class _Reader:
 
     # One option
 
-    def _is_in_file(self, name: str) -> bool:
-        return self.config.get(name) is not None
-
     def _origin(self, name: str) -> str:
         """Return where ansible-core found the value: ``Direct`` for the file, ``env: ...``, ``default``."""
         # Core's own get_option_and_origin() does not see the file's values before 2.19.
@@ -485,9 +484,16 @@ def _url_problem(url: str) -> str | None:
         return f"{url!r} is no URL, write one such as 'https://cloud-api.phala.com/api/v1'"
     if parts.query or parts.fragment:
         return f"{url!r} must end with the path: remove the part from '?' or '#' on"
-    if parts.scheme == "http" and host not in LOOPBACK_HOSTS:
+    if parts.scheme == "http" and not _is_this_machine(host):
         return f"{url!r} would send the API key unencrypted to another machine: use https"
     return None
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _suggest(name: Any, known: Iterable[str]) -> str:
