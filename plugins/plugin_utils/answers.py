@@ -46,7 +46,7 @@ def get_answers(plugin: Any, settings: Settings, *, use_cache: bool) -> Answers:
     stored = _load(plugin, seal) if use_cache or settings.cache.stale else None
     age = stored.age(time.time()) if stored else None
     if use_cache and stored and age is not None and (age <= settings.cache.timeout or settings.cache.timeout == 0):
-        return Answers(stored.answers, f"the cache ({age:.0f} s old)")
+        return Answers(stored.answers, f"{api.url} (cache, {age:.0f} s old)")
     try:
         answers = _from_service(settings, plugin.display.vv, plugin.display.warning)
     except ServiceUnavailableError as error:
@@ -55,7 +55,7 @@ def get_answers(plugin: Any, settings: Settings, *, use_cache: bool) -> Answers:
         plugin.display.warning(
             f"The inventory is {age:.0f} s old: the service cannot be reached and cache_stale allows it. {error}"
         )
-        return Answers(stored.answers, f"the cache ({age:.0f} s old, stale)")
+        return Answers(stored.answers, f"{api.url} (stale cache, {age:.0f} s old)")
     _save(plugin, seal, answers)
     return answers
 
@@ -72,7 +72,7 @@ def _from_service(settings: Settings, note: Callable[[str], None], warn: Callabl
     seconds = time.monotonic() - started
     return Answers(
         fetched.answers,
-        f"{settings.api.url} (requests: {fetched.requests}, retries: {fetched.retries}, seconds: {seconds:.2f})",
+        f"{settings.api.url} (network, {fetched.requests} requests, {fetched.retries} retries, {seconds:.2f} s)",
     )
 
 

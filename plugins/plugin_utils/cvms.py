@@ -293,19 +293,6 @@ _DERIVED: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "listed": _listed,
     "os_type": _os_type,
 }
-DIMENSIONS = (
-    "region",
-    "node",
-    "base_image",
-    "status",
-    "app",
-    "instance_type",
-    "kms_type",
-    "kms_slug",
-    "team",
-    "listed",
-    "os_type",
-)
 
 
 def dimension_value(cvm: Cvm, dimension: str) -> str | None:

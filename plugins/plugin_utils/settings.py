@@ -26,7 +26,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils.credentials import (
     credentials_path,
     load_profile,
 )
-from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import CORE_VARIABLES, DIMENSIONS, Filter
+from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import CORE_VARIABLES, Filter
 
 FILTERS = (
     "base_image",
@@ -359,7 +359,7 @@ class _Reader:
 
     def _group(self) -> str:
         group = self.option("group") or ""
-        beginnings = [f"{self.option('group_prefix') or ''}{dimension}_" for dimension in DIMENSIONS]
+        beginnings = [f"{self.option('group_prefix') or ''}{dimension}_" for dimension in self.option("group_by") or ()]
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", group) or group in ("all", "ungrouped"):
             self.problems.append(
                 f"group: {group!r} cannot name the group of all CVMs: use letters, digits and _, not 'all' or 'ungrouped'"
