@@ -270,7 +270,8 @@ from ansible_collections.phala.cloud.plugins.plugin_utils.answers import Answers
 from ansible_collections.phala.cloud.plugins.plugin_utils.building import build, publish
 from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import AnswerError, Cvm, UndecidableError, select_cvms
 from ansible_collections.phala.cloud.plugins.plugin_utils.garbage import paused_garbage_collection
-from ansible_collections.phala.cloud.plugins.plugin_utils.settings import Settings, read_settings, well_typed
+from ansible_collections.phala.cloud.plugins.plugin_utils.option_types import well_typed
+from ansible_collections.phala.cloud.plugins.plugin_utils.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

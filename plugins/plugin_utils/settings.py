@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from ipaddress import ip_address
 from itertools import product
 from typing import Any
@@ -27,6 +25,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils.credentials import (
     load_profile,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import CORE_VARIABLES, Filter
+from ansible_collections.phala.cloud.plugins.plugin_utils.option_types import shown, suggest, type_problem, well_typed
 
 FILTERS = (
     "base_image",
@@ -97,15 +96,6 @@ class Settings:
     warnings: tuple[str, ...]
 
 
-def well_typed(definitions: Mapping[str, Any], given: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the options of the file that ansible-core can take as they are, so that it does not stop at the first wrong one."""
-    return {
-        name: _cast(definitions[name], value)
-        for name, value in given.items()
-        if name in definitions and _type_problem(name, definitions[name], value) is None
-    }
-
-
 def read_settings(plugin: Any, path: str) -> Settings:
     """Read and check the source's file, the environment and the CLI's credentials.
 
@@ -163,8 +153,8 @@ class _Reader:
         definitions = self.plugin.option_definitions
         for name, value in self.config.items():
             if name not in definitions:
-                self.problems.append(f"unknown option {name!r}: {_suggest(name, definitions)}")
-            elif problem := _type_problem(name, definitions[name], value):
+                self.problems.append(f"unknown option {name!r}: {suggest(name, definitions)}")
+            elif problem := type_problem(name, definitions[name], value):
                 self.problems.append(problem)
 
     # The service and its key
@@ -278,7 +268,7 @@ class _Reader:
         for position, entry in enumerate(self.option(option) or ()):
             where = f"{option}[{position}]"
             if not isinstance(entry, Mapping):
-                self.problems.append(f"{where}: expected a dictionary of filters, got {_shown(entry)}")
+                self.problems.append(f"{where}: expected a dictionary of filters, got {shown(entry)}")
             elif not entry:
                 self.problems.append(f"{where}: is empty, which would mean every CVM: remove it or write a filter")
             else:
@@ -293,7 +283,7 @@ class _Reader:
             if refused and name in refused:
                 self.problems.append(f"{where}.{name}: {refused[name]}")
             elif name not in names:
-                self.problems.append(f"{where}: unknown filter {name!r}: {_suggest(name, names)}")
+                self.problems.append(f"{where}: unknown filter {name!r}: {suggest(name, names)}")
             else:
                 checked[name] = self._filter_values(f"{where}.{name}", name, value)
         return {name: checked[name] for name in sorted(checked)}
@@ -319,14 +309,14 @@ class _Reader:
             return self._truth(where, value)
         if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
             return str(value)
-        self.problems.append(f"{where}: expected text, got {_shown(value)}: write it in quotes")
+        self.problems.append(f"{where}: expected text, got {shown(value)}: write it in quotes")
         return None
 
     def _truth(self, where: str, value: Any) -> str | None:
         try:
             return "true" if boolean(value) else "false"
         except TypeError:
-            self.problems.append(f"{where}: expected true or false, got {_shown(value)}")
+            self.problems.append(f"{where}: expected true or false, got {shown(value)}")
             return None
 
     def _host_filters(self) -> tuple[str, ...]:
@@ -342,7 +332,7 @@ class _Reader:
         for entry in entries:
             if entry not in known and "{" not in entry:
                 self.problems.append(
-                    f"hostnames: {entry!r} is no core variable: {_suggest(entry, known)}; a template is written '{{{{ ... }}}}'"
+                    f"hostnames: {entry!r} is no core variable: {suggest(entry, known)}; a template is written '{{{{ ... }}}}'"
                 )
         # A name that the user's template spells itself keeps its mark of trust; a looked-up one is only a key.
         return tuple(known.get(entry, entry) for entry in entries)
@@ -392,7 +382,7 @@ class _Reader:
         self._check_expressions("groups", (str, bool))
         for position, entry in enumerate(self.option("keyed_groups") or ()):
             if not isinstance(entry, Mapping) or not entry.get("key"):
-                self.problems.append(f"keyed_groups[{position}]: expected a dictionary with a key, got {_shown(entry)}")
+                self.problems.append(f"keyed_groups[{position}]: expected a dictionary with a key, got {shown(entry)}")
         return ConstructedSettings(
             strict=self.option("strict"),
             compose=self.option("compose") or {},
@@ -404,7 +394,7 @@ class _Reader:
         for variable, expression in (self.option(name) or {}).items():
             if not isinstance(expression, kinds):
                 self.problems.append(
-                    f"{name}.{variable}: expected a Jinja2 expression, got {_shown(expression)}: write it in quotes"
+                    f"{name}.{variable}: expected a Jinja2 expression, got {shown(expression)}: write it in quotes"
                 )
 
     # One option
@@ -445,7 +435,7 @@ class _Reader:
             if isinstance(entry, str) and entry.strip():
                 texts.append(entry)
             else:
-                self.problems.append(f"{name}[{position}]: expected {expected}, got {_shown(entry)}")
+                self.problems.append(f"{name}[{position}]: expected {expected}, got {shown(entry)}")
         return texts
 
     def _template(self, where: str, value: Any) -> Any:
@@ -494,76 +484,3 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _suggest(name: Any, known: Iterable[str]) -> str:
-    close = get_close_matches(str(name).lower(), list(known), n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known))}"
-
-
-def _shown(value: Any) -> str:
-    kind = {dict: "a dictionary", list: "a list", bool: "a boolean", type(None): "nothing"}.get(type(value))
-    return f"{value!r}" if kind is None else f"{kind} ({value!r})" if value not in ({}, [], None) else kind
-
-
-def _cast(definition: Mapping[str, Any], value: Any) -> Any:
-    """Turn what YAML made of an unquoted value into what was written."""
-    kind = definition.get("type")
-    if kind == "str" and isinstance(value, datetime.date):
-        return value.isoformat()  # api_version: 2026-01-21
-    if kind == "list" and isinstance(value, str) and not definition.get("choices"):
-        return [value]  # one condition or template, in which a comma is no separator
-    return value
-
-
-def _type_problem(name: str, definition: Mapping[str, Any], value: Any) -> str | None:
-    """Say what is wrong with an option's type or choice; ansible-core would take ``validate_certs: flase`` for false."""
-    if value is None:
-        return None
-    value = _cast(definition, value)
-    expected, fits = _TYPES.get(str(definition.get("type")), ("a value", _anything))
-    if not fits(value):
-        return f"{name}: expected {expected}, got {_shown(value)}"
-    choices = definition.get("choices")
-    if not choices:
-        return None
-    given = [single.strip() for single in value.split(",")] if isinstance(value, str) else value
-    for single in given if isinstance(given, list) else [given]:
-        if single not in choices:
-            return f"{name}: {single!r} is not possible: {_suggest(single, choices)}"
-    return None
-
-
-def _anything(_value: Any) -> bool:
-    return True
-
-
-def _is_boolean(value: Any) -> bool:
-    try:
-        boolean(value)
-    except TypeError:
-        return False
-    return True
-
-
-def _is_integer(value: Any) -> bool:
-    if isinstance(value, bool):
-        return False
-    return isinstance(value, int) or (isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]+", value.strip()) is not None)
-
-
-def _is_text(value: Any) -> bool:
-    # A vaulted text is no str before ansible-core 2.19, so what is no text is listed instead.
-    return not isinstance(value, (dict, list, bool, float, bytes))
-
-
-_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "bool": ("true or false", _is_boolean),
-    "boolean": ("true or false", _is_boolean),
-    "int": ("a whole number", _is_integer),
-    "integer": ("a whole number", _is_integer),
-    "dict": ("a dictionary", lambda value: isinstance(value, Mapping)),
-    "list": ("a list", lambda value: isinstance(value, list)),
-    "str": ("text", _is_text),
-    "path": ("a path", lambda value: isinstance(value, str)),
-}

@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Check the types of options against the documentation, more strictly than ansible-core, and say what was meant."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from ansible.module_utils.parsing.convert_bool import boolean
+
+
+def well_typed(definitions: Mapping[str, Any], given: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the options of the file that ansible-core can take as they are, so that it does not stop at the first wrong one."""
+    return {
+        name: _cast(definitions[name], value)
+        for name, value in given.items()
+        if name in definitions and type_problem(name, definitions[name], value) is None
+    }
+
+
+def type_problem(name: str, definition: Mapping[str, Any], value: Any) -> str | None:
+    """Say what is wrong with an option's type or choice; ansible-core would take ``validate_certs: flase`` for false."""
+    if value is None:
+        return None
+    value = _cast(definition, value)
+    expected, fits = _TYPES.get(str(definition.get("type")), ("a value", _anything))
+    if not fits(value):
+        got = "another type" if name == "api_key" else shown(value)  # it holds the key, in whatever type
+        return f"{name}: expected {expected}, got {got}"
+    choices = definition.get("choices")
+    if not choices:
+        return None
+    given = [single.strip() for single in value.split(",")] if isinstance(value, str) else value
+    for single in given if isinstance(given, list) else [given]:
+        if single not in choices:
+            return f"{name}: {single!r} is not possible: {suggest(single, choices)}"
+    return None
+
+
+def suggest(name: Any, known: Iterable[str]) -> str:
+    """Return the known name that was probably meant, or all of them."""
+    close = get_close_matches(str(name).lower(), list(known), n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known))}"
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message shows it."""
+    return "nothing" if value is None else f"{_kind(value)} {value!r}".strip()
+
+
+def _kind(value: Any) -> str:
+    kinds = {bool: "the boolean", Mapping: "the dictionary", list: "the list"}
+    return next((name for kind, name in kinds.items() if isinstance(value, kind)), "")
+
+
+def _cast(definition: Mapping[str, Any], value: Any) -> Any:
+    """Turn what YAML made of an unquoted value into what was written."""
+    kind = definition.get("type")
+    if kind == "str" and isinstance(value, datetime.date):
+        return value.isoformat()  # api_version: 2026-01-21
+    if kind == "list" and isinstance(value, str) and not definition.get("choices"):
+        return [value]  # one condition or template, in which a comma is no separator
+    return value
+
+
+def _anything(_value: Any) -> bool:
+    return True
+
+
+def _is_boolean(value: Any) -> bool:
+    try:
+        boolean(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _is_integer(value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int) or (isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]+", value.strip()) is not None)
+
+
+def _is_text(value: Any) -> bool:
+    # A vaulted text is no str before ansible-core 2.19, so what is no text is listed instead.
+    return not isinstance(value, (dict, list, bool, float, bytes))
+
+
+_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "bool": ("true or false", _is_boolean),
+    "boolean": ("true or false", _is_boolean),
+    "int": ("a whole number", _is_integer),
+    "integer": ("a whole number", _is_integer),
+    "dict": ("a dictionary", lambda value: isinstance(value, Mapping)),
+    "list": ("a list", lambda value: isinstance(value, list)),
+    "str": ("text", _is_text),
+    "path": ("a path", lambda value: isinstance(value, str)),
+}
