@@ -315,7 +315,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         try:
             return select_cvms(settings.queries, answers.apps, settings.excludes, self.display.vv)
         except (AnswerError, UndecidableError) as error:
-            raise AnsibleParserError(f"{settings.api.url}: {error}") from error
+            raise AnsibleParserError(f"{settings.api.url}: {error}") from None
 
     def _warn(self, warnings: Iterable[str]) -> None:
         for warning in warnings:

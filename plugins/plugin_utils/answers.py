@@ -90,9 +90,9 @@ def _fetch(settings: Settings, note: Callable[[str], None]) -> Fetched:
     try:
         return fetch_apps(settings.api, settings.queries, note)
     except UnavailableError as error:
-        raise ServiceUnavailableError(str(error)) from error
+        raise ServiceUnavailableError(str(error)) from None  # since 2.19 core shows each cause's message, again
     except ApiError as error:
-        raise AnsibleParserError(str(error)) from error
+        raise AnsibleParserError(str(error)) from None
 
 
 # The cache

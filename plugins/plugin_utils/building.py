@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible.errors import AnsibleParserError
 from ansible.utils.vars import combine_vars
 
 from ansible_collections.phala.cloud.plugins.plugin_utils.connection import group_connection
@@ -119,7 +120,7 @@ def _name(
     taken = {settings.group, *plugin.inventory.groups, *(group for _parent, group in families)}
     while True:
         names = assign_names(wanted, taken, digits)
-        records = _construct(plugin, settings, hosts, names, marker)
+        records = _construct(plugin, settings, hosts, names, marker, warnings)
         constructed = {group for record in records for group in record.all_groups()}
         if constructed.isdisjoint(names.values()):
             break
@@ -135,11 +136,16 @@ def _name(
         warnings.add("host names that are not free, or not unique, got digits of the CVM's vm_uuid", line)
 
 
-def _construct(plugin: Any, settings: Settings, hosts: Sequence[Host], names: dict[str, str], marker: Marker) -> list[Recorder]:
+def _construct(
+    plugin: Any, settings: Settings, hosts: Sequence[Host], names: dict[str, str], marker: Marker, warnings: Messages
+) -> list[Recorder]:
     options = settings.constructed
     if not (options.compose or options.groups or options.keyed_groups):
         return [Recorder(names[host.cvm.identity]) for host in hosts]
-    return [construct(plugin, options, names[host.cvm.identity], host.variables, marker) for host in hosts]
+    return [
+        construct(plugin, options, name, host.variables, marker, warnings.left_out(name))
+        for host, name in ((host, names[host.cvm.identity]) for host in hosts)
+    ]
 
 
 def _wanted_name(plugin: Any, settings: Settings, host: Host, marker: Marker) -> str:
@@ -149,7 +155,7 @@ def _wanted_name(plugin: Any, settings: Settings, host: Host, marker: Marker) ->
         if entry in core:
             text = core[entry] if isinstance(core[entry], (str, int)) and not isinstance(core[entry], bool) else ""
         else:
-            variables = {**marker.mark(core), **host.variables}
+            variables = {**marker.mark_variables(core, lambda _name, _reason: None), **host.variables}
             text = render_name(plugin, entry, variables, strict=settings.constructed.strict)
         if name := safe_host_name(str(text)):
             return name
@@ -159,8 +165,29 @@ def _wanted_name(plugin: Any, settings: Settings, host: Host, marker: Marker) ->
 # Publication
 
 
+def _refuse_loops(inventory: Any, families: Iterable[tuple[str | None, str]]) -> None:
+    parents = {name: {parent.name for parent in group.parent_groups} for name, group in inventory.groups.items()}
+
+    def descends(group: str, ancestor: str) -> bool:
+        return group == ancestor or any(descends(parent, ancestor) for parent in parents.get(group, ()))
+
+    for parent, group in families:
+        if parent is None:
+            continue
+        if group == "all" or descends(parent, group):  # everything comes to descend from "all"
+            raise AnsibleParserError(
+                f"the group {group!r} cannot be a child of {parent!r}, which descends from it: change the names of groups by"
+                " group_prefix, or by prefix, separator or parent_group of keyed_groups"
+            )
+        parents.setdefault(group, set()).add(parent)
+
+
 def publish(inventory: Any, built: Build) -> None:
-    """Put all of it into the inventory: groups first, since only they can still be refused."""
+    """Put all of it into the inventory.
+
+    :raises AnsibleParserError: before anything is put there, when a group would be its own ancestor
+    """
+    _refuse_loops(inventory, built.families)
     inventory.add_group(built.group)
     for parent, group in built.families:
         inventory.add_group(group)

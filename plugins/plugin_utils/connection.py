@@ -76,7 +76,8 @@ def _identifier(core: Mapping[str, Any], is_only_cvm: bool) -> str:
 def _domain(gateway: SshGateway, from_api: Any) -> tuple[str, int | None]:
     if not from_api and not gateway.domain:
         raise NoAddressError("the API names no gateway domain and gateway_domain is not set")
-    parts = split_domain(str(from_api or gateway.domain))
+    domain = from_api or gateway.domain
+    parts = split_domain(domain) if isinstance(domain, str) else None
     if parts is None:
         raise NoAddressError("its gateway domain is not a domain name", suspect=True)
     return parts

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible.errors import AnsibleError, AnsibleParserError, AnsibleUndefinedVariable
+from ansible.errors import AnsibleParserError, AnsibleUndefinedVariable
 
 from ansible_collections.phala.cloud.plugins.plugin_utils.settings import ConstructedSettings
-from ansible_collections.phala.cloud.plugins.plugin_utils.trust import Marker
+from ansible_collections.phala.cloud.plugins.plugin_utils.trust import LeftOut, Marker
 
 
 @dataclass
@@ -47,9 +47,12 @@ class Recorder:
         return {*self.groups, *(group for family in self.parents for group in family)}
 
 
-def construct(plugin: Any, options: ConstructedSettings, host: str, variables: Mapping[str, Any], marker: Marker) -> Recorder:
+def construct(
+    plugin: Any, options: ConstructedSettings, host: str, variables: Mapping[str, Any], marker: Marker, left_out: LeftOut
+) -> Recorder:
     """Return the variables, groups and parents of groups that the constructed options make of a host's variables.
 
+    :param left_out: is told each composed variable that cannot be published, and why
     :raises AnsibleError: by core, when ``strict`` is set and an expression fails
     """
     recorder = Recorder(host)
@@ -58,7 +61,7 @@ def construct(plugin: Any, options: ConstructedSettings, host: str, variables: M
         known = {**variables, "inventory_hostname": host}
         plugin._set_composite_vars(options.compose, known, host, strict=options.strict)
         # Two harmless texts joined by an expression can be a template, so each result is judged anew.
-        recorder.variables = {name: marker.mark(value) for name, value in recorder.variables.items()}
+        recorder.variables = marker.mark_variables(recorder.variables, left_out)
         known.update(recorder.variables)
         plugin._add_host_to_composed_groups(options.groups, known, host, strict=options.strict, fetch_hostvars=False)
         plugin._add_host_to_keyed_groups(options.keyed_groups, known, host, strict=options.strict, fetch_hostvars=False)
@@ -77,8 +80,8 @@ def meets_condition(plugin: Any, condition: str, variables: Mapping[str, Any]) -
             # Before 2.19 a result comes out as text, so its type must be asked for inside the template.
             is_boolean = plugin._compose(f"({condition}) is boolean", variables)
         result = plugin._compose(condition, variables)
-    except AnsibleError as error:
-        raise AnsibleParserError(f"host_filters: {condition!r} failed: {error}") from error
+    except Exception as error:  # before 2.19 an expression raises whatever Python raises in it
+        raise _failure("host_filters", condition, error) from None
     if hasattr(plugin.templar, "evaluate_expression"):
         is_boolean = isinstance(result, bool)
     if not is_boolean:
@@ -99,10 +102,15 @@ def render_name(plugin: Any, template: str, variables: Mapping[str, Any], *, str
         return str(plugin.templar.template(template))
     except AnsibleUndefinedVariable as error:
         if strict:
-            raise AnsibleParserError(f"hostnames: {template!r} failed: {error}") from error
+            raise _failure("hostnames", template, error) from None
         return ""
-    except AnsibleError as error:
-        raise AnsibleParserError(f"hostnames: {template!r} failed: {error}") from error
+    except Exception as error:  # as above
+        raise _failure("hostnames", template, error) from None
+
+
+def _failure(option: str, expression: str, error: Exception) -> AnsibleParserError:
+    """Return an error that must be raised without its cause: core shows the cause with lines of the file, maybe the key's."""
+    return AnsibleParserError(f"{option}: {str(expression)!r} failed: {error}")
 
 
 def _plain(text: str) -> str:

@@ -233,7 +233,8 @@ def _meeting(query: Filter, cvms: list[Cvm], note: Note) -> Iterator[Cvm]:
         if unmet is None:
             yield cvm
         else:
-            note(f"left out CVM {cvm.label}: it does not meet the filter {unmet}: {', '.join(query[unmet])}")
+            shown = ", ".join(f"{name}: {'|'.join(query[name])}" for name in query)
+            note(f"left out CVM {cvm.label} of the query {{{shown}}}: it does not meet {unmet}")
 
 
 def _left_to_service(query: Filter, cvms: list[Cvm]) -> set[str]:

@@ -24,7 +24,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils.connection import (
     refused_connection,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import Cvm, Note, dimension_value
-from ansible_collections.phala.cloud.plugins.plugin_utils.trust import Marker, TooDeepError
+from ansible_collections.phala.cloud.plugins.plugin_utils.trust import LeftOut, Marker
 
 SUFFIX_DIGITS = 8
 RESERVED_NAMES = frozenset({"all", "ungrouped", "_meta", "localhost", "localhost.localdomain"})
@@ -39,6 +39,10 @@ class Messages:
 
     def add(self, message: str, subject: str) -> None:
         self.subjects.setdefault(message, []).append(subject)
+
+    def left_out(self, label: str) -> LeftOut:
+        """Return a function that adds a variable of this host which is not published."""
+        return lambda name, reason: self.add(f"left out variables that have {reason}", f"{name} of {label}")
 
     def lines(self) -> list[str]:
         return [f"{message}: {_examples(subjects)}" for message, subjects in self.subjects.items()]
@@ -84,21 +88,7 @@ def host_variables(cvm: Cvm, names: VariableNames, marker: Marker, warnings: Mes
     variables.update(names.rename(cvm.core))
     for name in names.refused(cvm.fields):
         note(f"left out the field {name!r} of CVM {cvm.label}: it makes no safe variable name")
-    try:
-        marked: dict[str, Any] = marker.mark(variables)
-    except TooDeepError:
-        return _without_deep_values(variables, marker, cvm, warnings)
-    return marked
-
-
-def _without_deep_values(variables: Mapping[str, Any], marker: Marker, cvm: Cvm, warnings: Messages) -> dict[str, Any]:
-    kept = {}
-    for name, value in variables.items():
-        try:
-            kept[name] = marker.mark(value, depth=1)
-        except TooDeepError:
-            warnings.add("left out variables whose values are nested too deeply", f"{name} of {cvm.label}")
-    return kept
+    return marker.mark_variables(variables, warnings.left_out(cvm.label))
 
 
 # Groups

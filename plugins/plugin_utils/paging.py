@@ -68,7 +68,7 @@ def _read(client: Client, lanes: int, readings: Sequence[_Reading], fetched: Fet
             fetched.retries += len(page.retries)
             for retry in page.retries:
                 note(f"tried again: {retry}")
-            position = f"page {number} of {reading.pages[1].page_count}"
+            position = f"page {number} of {max(1, reading.pages[1].page_count)}"
             note(f"{position} of {reading.title}: {len(page.apps)} apps in {page.seconds:.2f} s")
 
     for reading in readings:

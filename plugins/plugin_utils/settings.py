@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible import constants as C
-from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.errors import AnsibleParserError
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.phala.cloud.plugins.plugin_utils.connection import SshGateway, split_domain
@@ -165,7 +165,7 @@ class _Reader:
         if isinstance(verify, str) and not os.path.exists(verify):
             self.problems.append(f"ca_path: there is no {verify}")
         return ApiSettings(
-            url=self._url(prefix),
+            url=self._url(key_source, prefix),
             key=key,
             key_source=key_source,
             version=self._version(),
@@ -182,7 +182,7 @@ class _Reader:
         A key in the file comes first, then a profile in the file, the environment's key, and the CLI's current profile.
         """
         in_file = self.config.get("api_key") is not None
-        source = f"api_key in {self.path}" if in_file else "PHALA_CLOUD_API_KEY"
+        source = self._source("api_key")
         wanted = self._text("profile")
         given = self._text("api_key") if in_file or not wanted else None
         if in_file and wanted:
@@ -217,14 +217,19 @@ class _Reader:
             )
         return key
 
-    def _url(self, profile_prefix: str | None) -> str:
+    def _url(self, key_source: str, profile_prefix: str | None) -> str:
+        source = self._source("api_url")
         default = self.plugin.option_definitions["api_url"]["default"]
-        is_given = self._origin("api_url") != "default" and self.option("api_url")
-        url = (self._text("api_url") or "") if is_given else (profile_prefix or default)
-        problem = _url_problem(url)
+        if self.option("api_url") and source != _DEFAULT:
+            url = self._text("api_url")
+        elif profile_prefix:
+            url, source = profile_prefix, f"api_prefix of {key_source}"
+        else:
+            url = default
+        problem = _url_problem(url) if url else None
         if problem:
-            self.problems.append(f"api_url: {problem}")
-        return url.rstrip("/")
+            self.problems.append(f"{source}: {problem}")
+        return (url or default).rstrip("/")
 
     def _version(self) -> str:
         version = self.option("api_version") or ""
@@ -326,7 +331,7 @@ class _Reader:
 
     def _hostnames(self, prefix: str, suffix: str) -> tuple[str, ...]:
         entries = tuple(self._texts("hostnames", "a core variable's name or a Jinja2 template"))
-        if not entries:
+        if not self.option("hostnames"):
             self.problems.append("hostnames: is empty: name at least one variable, such as 'name'")
         known = {f"{prefix}{name}{suffix}": name for name in CORE_VARIABLES} | {name: name for name in CORE_VARIABLES}
         for entry in entries:
@@ -399,15 +404,15 @@ class _Reader:
 
     # One option
 
-    def _origin(self, name: str) -> str:
-        """Return where ansible-core found the value: ``Direct`` for the file, ``env: ...``, ``default``."""
+    def _source(self, name: str) -> str:
+        """Return where the value comes from, as a message names it."""
         # Core's own get_option_and_origin() does not see the file's values before 2.19.
         plugin = self.plugin
         given = well_typed(plugin.option_definitions, self.config)
         _value, origin = C.config.get_config_value_and_origin(
             name, plugin_type=plugin.plugin_type, plugin_name=plugin._load_name, direct=given
         )
-        return str(origin)
+        return f"{name} in {self.path}" if origin == "Direct" else str(origin).removeprefix("env: ")
 
     def _integer(self, name: str, minimum: int, maximum: int | None = None) -> int:
         value: int = self.option(name)
@@ -443,13 +448,14 @@ class _Reader:
             return value
         try:
             return self.plugin.templar.template(value)
-        except AnsibleError as error:
+        except Exception as error:  # before 2.19 a template raises whatever Python raises in it
             # Core quotes the value below its first sentence, and the value may be the key.
             reason = "its template fails" if where == "api_key" else str(error).splitlines()[0].split(". ")[0]
             self.problems.append(f"{where}: {reason}: pass the variable with -e NAME=VALUE, or correct the template")
             return _FAILED
 
 
+_DEFAULT = "default"  # core's name for where such a value comes from
 _FAILED = object()  # stands for a value whose problem is already told
 
 

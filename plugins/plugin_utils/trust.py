@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.utils.unsafe_proxy import wrap_var
@@ -15,12 +16,18 @@ try:
 except ImportError:  # before 2.19 text without a mark is trusted
     trust_as_template = None
 
+LeftOut = Callable[[str, str], None]
+
 OVERRIDE_HEADER = "#jinja2:"  # at the start of a text it names delimiters of the text's own
 MAX_DEPTH = 64  # core walks variables by recursion on every output; far below its limit, far above any real answer
 
 
-class TooDeepError(Exception):
-    """A value is nested deeper than ansible-core can be trusted to print."""
+class UnpublishableError(Exception):
+    """A value cannot be published safely; the message says what it has."""
+
+
+class TemplateKeyError(UnpublishableError):
+    """A dictionary has a key that can be a template."""
 
 
 def is_possible_template(text: str) -> bool:
@@ -34,13 +41,43 @@ class Marker:
     def __init__(self) -> None:
         self._marked: dict[str, str] = {}
         self._keys: set[Any] = set()
+        self._takes_any_key = trust_as_template is not None
+
+    def mark_variables(self, variables: Mapping[str, Any], left_out: LeftOut) -> dict[str, Any]:
+        """Return a copy of a host's variables in which every text is marked.
+
+        :param left_out: is told the name of each variable that cannot be published, and what it has
+        """
+        try:
+            return self._mark_dict(variables, 0)
+        except UnpublishableError:
+            marked = {}
+        for name, value in variables.items():
+            try:
+                marked[name] = self._mark_variable(value)
+            except UnpublishableError as reason:
+                left_out(name, str(reason))
+        return marked
+
+    def _mark_variable(self, value: Any) -> Any:
+        try:
+            return self.mark(value, depth=1)
+        except TemplateKeyError:
+            # Before 2.19 core forgets the mark of a key, and judges what is made of a dictionary by its values alone.
+            if not _holds_text(value):
+                raise
+        self._takes_any_key = True
+        try:
+            return wrap_var(self.mark(value, depth=1))
+        finally:
+            self._takes_any_key = False
 
     def mark(self, value: Any, depth: int = 0) -> Any:
         """Return a copy of a JSON-like value in which every text is marked.
 
         Text that cannot be a template comes out as plain (since 2.19: trusted) text, all other as unsafe (untrusted).
 
-        :raises TooDeepError: where the value is nested more than :data:`MAX_DEPTH` levels
+        :raises UnpublishableError: where it is nested too deeply or, before 2.19, has keys that can be templates
         """
         if isinstance(value, str):
             return self._marked.get(value) or self._mark_text(value)
@@ -53,7 +90,7 @@ class Marker:
             return None  # 1e999 is JSON, but what is printed for it is not
         return value
 
-    def _mark_dict(self, value: dict[Any, Any], depth: int) -> dict[Any, Any]:
+    def _mark_dict(self, value: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
         _refuse_depth(depth)
         known, keys = self._marked, self._keys
         marked = {}
@@ -71,7 +108,10 @@ class Marker:
 
     def _key(self, key: Any) -> Any:
         clean = _clean(key) if isinstance(key, str) else key
-        self._keys.add(clean)
+        if not isinstance(key, str) or not is_possible_template(clean):
+            self._keys.add(clean)
+        elif not self._takes_any_key:
+            raise TemplateKeyError("keys that can be templates")
         return clean
 
     def _mark_text(self, text: str) -> str:
@@ -88,7 +128,15 @@ class Marker:
 
 def _refuse_depth(depth: int) -> None:
     if depth >= MAX_DEPTH:
-        raise TooDeepError
+        raise UnpublishableError(f"more than {MAX_DEPTH} levels")
+
+
+def _holds_text(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_text, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_text, value))
+    return isinstance(value, str)
 
 
 def _clean(text: str) -> str:
