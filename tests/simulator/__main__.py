@@ -1,0 +1,85 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Serve from the command line: print the URL on one line when ready, and stop on SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+
+from .faults import Status
+from .faults.parsing import parse_text
+from .faults.rules import Rule
+from .fleet import make_fleet
+from .server import Simulator
+from .service import FAKE_KEY, LARGEST_PAGE
+from .shapes import FLAT, NESTED
+
+
+def main() -> None:
+    arguments = _parser().parse_args()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with _simulator(arguments) as simulator:
+        print(simulator.url, flush=True)  # noqa: T201
+        stop.wait()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one (default)")
+    parser.add_argument("--certfile", help="speak TLS with this certificate")
+    parser.add_argument("--keyfile", help="and this key")
+    parser.add_argument("--seed", type=int, default=1, help="of the fleet")
+    parser.add_argument("--cvms", type=int, default=12, help="number of live CVMs in the fleet")
+    parser.add_argument("--api-key", default=FAKE_KEY, help="the key to accept (%(default)s)")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument(
+        "--page-size-limit", type=int, default=LARGEST_PAGE, help="largest page given, whatever is asked"
+    )
+    parser.add_argument("--ignore-version", choices=(FLAT, NESTED), help="answer in this shape, whatever is asked")
+    parser.add_argument("--prerender", action="store_true", help="render all answers first, for benchmarks")
+    parser.add_argument("--fail-rate", type=float, default=0.0, help="part of the requests that get 503")
+    parser.add_argument(
+        "--fault",
+        type=_rule,
+        action="append",
+        default=[],
+        metavar="FAULT",
+        help='a fault\'s name, for every request, or JSON: {"fault": "Status", "status": 429, "times": 2}',
+    )
+    return parser
+
+
+def _rule(text: str) -> Rule:
+    try:
+        return parse_text(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _simulator(arguments: argparse.Namespace) -> Simulator:
+    simulator = Simulator(
+        host=arguments.host,
+        port=arguments.port,
+        certfile=arguments.certfile,
+        keyfile=arguments.keyfile,
+        fleet=make_fleet(arguments.seed, arguments.cvms),
+        api_key=arguments.api_key,
+        delay=arguments.delay,
+        page_size_limit=arguments.page_size_limit,
+        ignore_version=arguments.ignore_version,
+        prerender=arguments.prerender,
+    )
+    simulator.rules.extend(arguments.fault)
+    if arguments.fail_rate:
+        simulator.misbehave(Status(503), times=None, probability=arguments.fail_rate, seed=arguments.seed)
+    return simulator
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Faults that answer in the service's place."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final, Literal
+
+from typing_extensions import override
+
+from .base import Answer, Occasion, Stream
+
+MEBIBYTE: Final = 1024 * 1024
+GZIP_WINDOW: Final = 31
+PADDING: Final = b" " * MEBIBYTE
+EMPTY_LIST: Final = b'{"dstack_apps":[],"page":1,"page_size":20,"total":0,"total_pages":0}'
+NOT_UTF8: Final = b'{"dstack_apps":[{"app_id":"\xff\xfe\x80\xc3"}],"page":1,"page_size":20,"total":1,"total_pages":1}'
+HTML_PAGE: Final = "<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
+
+
+@dataclass(frozen=True)
+class Body(Answer):
+    """Answer with exactly these bytes."""
+
+    content: bytes
+    content_type: str = "application/json"
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @override
+    def answer(self, occasion: Occasion) -> Stream:
+        length = {"content-length": str(len(self.content))}
+        return Stream(self.status, {"content-type": self.content_type, **length, **self.headers}, [self.content])
+
+
+@dataclass(frozen=True)
+class Status(Answer):
+    """Refuse with a status and a JSON body as the service words it.
+
+    `style` chooses between `{"detail": ...}` and the longer body with a message, a code and the request's id.
+    `retry_after` may be any text.
+    """
+
+    status: int
+    message: Any = None
+    retry_after: str | int | None = None
+    error_code: str = "ERR-99-001"
+    style: Literal["detail", "message"] = "detail"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @override
+    def answer(self, occasion: Occasion) -> Stream:
+        content = self._content(occasion)
+        retry = {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
+        return Body(content, status=self.status, headers={**retry, **self.headers}).answer(occasion)
+
+    def _content(self, occasion: Occasion) -> bytes:
+        if self.status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
+            return b""
+        message = _phrase(self.status) if self.message is None else self.message
+        if self.style == "detail":
+            return json.dumps({"detail": message}).encode()
+        body = {"message": message, "error_code": self.error_code, "request_id": occasion.request_id}
+        return json.dumps(body).encode()
+
+
+@dataclass(frozen=True)
+class Redirect(Answer):
+    """Send the client elsewhere."""
+
+    location: str
+    status: int = 302
+
+    @override
+    def answer(self, occasion: Occasion) -> Stream:
+        return Stream(self.status, {"location": self.location, "content-length": "0"}, [])
+
+
+@dataclass(frozen=True)
+class Html(Answer):
+    """Answer with a web page, as a proxy in between does."""
+
+    status: int = 200
+    title: str | None = None
+
+    @override
+    def answer(self, occasion: Occasion) -> Stream:
+        page = HTML_PAGE.format(title=self.title or _phrase(self.status))
+        return Body(page.encode(), "text/html; charset=utf-8", self.status).answer(occasion)
+
+
+@dataclass(frozen=True)
+class InvalidUtf8(Answer):
+    """Answer with JSON whose text is no UTF-8."""
+
+    status: int = 200
+
+    @override
+    def answer(self, occasion: Occasion) -> Stream:
+        return Body(NOT_UTF8, status=self.status).answer(occasion)
+
+
+@dataclass(frozen=True)
+class HugeBody(Answer):
+    """Answer with an empty list inside so many MiB of blanks; `gzip` sends them as a bomb, a thousandth on the wire."""
+
+    mebibytes: int = 64
+    gzip: bool = False
+
+    @override
+    def answer(self, occasion: Occasion) -> Stream:
+        encoding = {"content-encoding": "gzip"} if self.gzip else {}
+        pieces = _packed(self._plain()) if self.gzip else self._plain()
+        return Stream(200, {"content-type": "application/json", **encoding}, pieces)
+
+    def _plain(self) -> Iterator[bytes]:
+        for _ in range(self.mebibytes):
+            yield PADDING
+        yield EMPTY_LIST
+
+
+def _packed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(wbits=GZIP_WINDOW)
+    for piece in pieces:
+        yield packer.compress(piece)
+    yield packer.flush()
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unheard-of status"

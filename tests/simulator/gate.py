@@ -1,0 +1,120 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every request to the service passes: it is recorded, delayed, answered and, on demand, answered badly."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from .faults.base import Alteration, Answer, Delay, Disturbance, Fault, Occasion, Rearrangement, Reply
+from .service import Recorded, Service
+from .transport import Message, Receive, Scope, Send, Wire
+
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+CONTROL_PREFIX: Final = "/_simulator/"
+
+
+class Gate:
+    """An ASGI application in front of the service's own."""
+
+    def __init__(self, application: Application, service: Service) -> None:
+        self._application = application
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(CONTROL_PREFIX):
+            await self._application(scope, receive, send)
+            return
+        with self._service.under_way():
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = self._record(scope)
+        wire = Wire(scope, receive)
+        showing = self._service.rules.next(request.page)
+        fault, turn = showing or (None, 0)
+        if not await _still_there(wire, after=self._delay(fault)):
+            return
+        occasion = Occasion(request_id=request.id, page=request.page, turn=turn)
+        if isinstance(fault, Answer):
+            await _send_answer(send, fault, occasion)
+            return
+        reply = await self._ask(scope, receive, fault, request_id=request.id)
+        if isinstance(fault, Disturbance):
+            await fault.play(wire, reply)
+            return
+        await _send_reply(send, _altered(reply, fault, occasion) if isinstance(fault, Alteration) else reply)
+
+    def _record(self, scope: Scope) -> Recorded:
+        return self._service.record(
+            method=scope["method"],
+            path=scope["path"],
+            query=parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True),
+            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+        )
+
+    def _delay(self, fault: Fault | None) -> float:
+        return self._service.delay + (fault.seconds if isinstance(fault, Delay) else 0.0)
+
+    async def _ask(self, scope: Scope, receive: Receive, fault: Fault | None, *, request_id: str) -> Reply:
+        """Return the answer that the service gives, its id in the head."""
+        messages: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            messages.append(message)
+
+        if isinstance(fault, Rearrangement):
+            scope["state"]["rearrangement"] = fault
+        await self._application(scope, receive, keep)
+        head, *body = messages
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head["headers"]}
+        return Reply(
+            status=head["status"],
+            headers={**headers, "x-request-id": request_id},
+            body=b"".join(message.get("body", b"") for message in body),
+        )
+
+
+async def _still_there(wire: Wire, *, after: float) -> bool:
+    """Wait, unless the client leaves; a client that has left needs no answer."""
+    if after <= 0:
+        return True
+    try:
+        await asyncio.wait_for(wire.gone(), timeout=after)
+    except asyncio.TimeoutError:
+        return True
+    return False
+
+
+async def _send_answer(send: Send, fault: Answer, occasion: Occasion) -> None:
+    """Send piece by piece: a huge body never stands in memory whole."""
+    status, headers, pieces = fault.answer(occasion)
+    await send(_start(status, {"x-request-id": occasion.request_id, **headers}))
+    for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _send_reply(send: Send, reply: Reply) -> None:
+    await send(_start(reply.status, reply.headers))
+    await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+
+
+def _start(status: int, headers: Mapping[str, str]) -> Message:
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    return {"type": "http.response.start", "status": status, "headers": encoded}
+
+
+def _altered(reply: Reply, fault: Alteration, occasion: Occasion) -> Reply:
+    """Change a good answer's JSON; an error stays as it is."""
+    if reply.status != 200:
+        return reply
+    answer: Any = fault.alter(json.loads(reply.body), occasion)
+    body = json.dumps(answer).encode()
+    return Reply(reply.status, {**reply.headers, "content-length": str(len(body))}, body)

@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which apps a query chooses: an app comes whole when one of its CVMs meets every filter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from .records import App, Cvm
+from .shapes.shared import FilterOptions
+
+Entry = App | Mapping[str, Any] | Any
+"""What a fleet may hold: an app, or anything that goes out as JSON unseen."""
+
+
+class Filters(BaseModel):
+    """The service's filters; an empty one counts as not given."""
+
+    search: str | None = None
+    status: list[str] | None = None
+    listed: bool | None = None
+    base_image: str | None = None
+    instance_type: str | None = None
+    kms_slug: str | None = None
+    kms_type: str | None = None
+    node: str | None = None
+    region: str | None = None
+
+    @cached_property
+    def given(self) -> frozenset[str]:
+        """Return the names of those that are given."""
+        return frozenset(name for name in Filters.model_fields if getattr(self, name) not in (None, "", []))
+
+
+class AppQuery(Filters):
+    """All query parameters of the list; the framework answers 422 for what does not fit."""
+
+    page: Annotated[int, Field(ge=1)] = 1
+    page_size: Annotated[int, Field(ge=1, le=100)] = 20
+
+
+def select(fleet: Iterable[Entry], filters: Filters) -> Sequence[Entry]:
+    """Return the chosen entries, whole and in order; what is no `App` cannot be judged and stays."""
+    return tuple(entry for entry in fleet if not isinstance(entry, App) or app_matches(entry, filters))
+
+
+def app_matches(app: App, filters: Filters) -> bool:
+    """Decide for an app; a search may also find the app itself, whatever it holds."""
+    found = _contains(filters.search, app.app_id, None if app.minimal else app.name)
+    if found and filters.given <= {"search"}:
+        return True
+    return any((found or _cvm_found(cvm, filters)) and cvm_matches(cvm, filters) for cvm in app.live_cvms)
+
+
+def cvm_matches(cvm: Cvm, filters: Filters) -> bool:
+    """Decide for one CVM, `search` apart."""
+    return (
+        (not filters.status or cvm.status in filters.status)
+        and (filters.listed is None or cvm.listed == filters.listed)
+        and (not filters.base_image or filters.base_image in (cvm.base_image or ""))
+        and (not filters.node or filters.node in (cvm.node, cvm.physical_node))
+        and _equals(filters.instance_type, cvm.instance_type)
+        and _equals(filters.kms_slug, cvm.kms_slug)
+        and _equals(filters.kms_type, cvm.kms_type)
+        and _equals(filters.region, cvm.region)
+    )
+
+
+def filter_options(fleet: Iterable[Entry]) -> FilterOptions:
+    """Return the distinct values that the fleet's CVMs carry."""
+    cvms = [cvm for app in fleet if isinstance(app, App) for cvm in app.live_cvms]
+    return FilterOptions(
+        statuses=_distinct(cvm.status for cvm in cvms),
+        image_versions=_distinct(cvm.base_image for cvm in cvms),
+        instance_types=_distinct(cvm.instance_type for cvm in cvms),
+        kms_slugs=_distinct(cvm.kms_slug for cvm in cvms),
+        kms_types=_distinct(cvm.kms_type for cvm in cvms),
+        regions=_distinct(cvm.region for cvm in cvms),
+        nodes=_distinct(cvm.node for cvm in cvms),
+    )
+
+
+def _cvm_found(cvm: Cvm, filters: Filters) -> bool:
+    return _contains(filters.search, cvm.name, cvm.vm_uuid, cvm.instance_id)
+
+
+def _contains(search: str | None, *texts: str | None) -> bool:
+    return not search or any(search.lower() in text.lower() for text in texts if text)
+
+
+def _equals(wanted: str | None, value: str | None) -> bool:
+    return not wanted or wanted == value
+
+
+def _distinct(values: Iterable[str | None]) -> list[str]:
+    return sorted({value for value in values if value})

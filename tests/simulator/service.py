@@ -1,0 +1,159 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the service knows and how it is told to behave; nothing here speaks HTTP."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from .accounts import Account
+from .faults.base import Fault
+from .faults.rules import Rule, Rules
+from .fleet import make_fleet
+from .selection import Entry
+from .shapes import FLAT, NESTED, ShapeName, shape_of
+
+FAKE_KEY: Final = "phak_simulator-key-that-opens-nothing"
+LARGEST_PAGE: Final = 100
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One request as it came in; header names in lower case, `at` in seconds of the monotonic clock."""
+
+    id: str
+    method: str
+    path: str
+    query: list[tuple[str, str]]
+    headers: dict[str, str]
+    at: float = field(default_factory=time.monotonic)
+
+    def values(self, name: str) -> list[str]:
+        """Return all values of a query parameter, in order."""
+        return [value for key, value in self.query if key == name]
+
+    @property
+    def page(self) -> int:
+        """Return the page asked for; what is no number counts as the first."""
+        value = (self.values("page") or ["1"])[-1]
+        return int(value) if value.isdecimal() else 1
+
+
+class Service:
+    """The accounts, the behaviour and the memory of the service; each attribute may be set at any time.
+
+    `fleet` and `apps` together are what `api_key` sees; `accounts` are more keys, each with its own fleet. Whatever
+    in them is no `App` goes out as it is. `pages`, when set, are served instead, each a JSON value or a `Body`.
+    """
+
+    def __init__(
+        self,
+        *,
+        fleet: Iterable[Entry] | None = None,
+        apps: Iterable[Entry] = (),
+        api_key: str = FAKE_KEY,
+        accounts: Mapping[str, Iterable[Entry]] | None = None,
+        delay: float = 0.0,
+        page_size_limit: int = LARGEST_PAGE,
+        ignore_version: ShapeName | None = None,
+        refuse_with: int = 401,
+        prerender: bool = False,
+    ) -> None:
+        self.api_key = api_key
+        self.delay = delay
+        self.page_size_limit = page_size_limit
+        self.ignore_version = ignore_version
+        self.refuse_with = refuse_with
+        self.prerender = prerender
+        self.pages: Sequence[Any] | None = None
+        self.requests: list[Recorded] = []
+        self.peak = 0
+        self.rules = Rules()
+        self._in_flight = 0
+        self._lock = threading.Lock()
+        self._ids = itertools.count(1)
+        self._accounts: dict[str, Account] = {}
+        apps = tuple(apps)
+        self.fleet = (*_default_fleet(fleet, apps), *apps)
+        for key, entries in (accounts or {}).items():
+            self.add_account(key, entries)
+
+    @property
+    def fleet(self) -> Sequence[Entry]:
+        return self._accounts[self.api_key].fleet
+
+    @fleet.setter
+    def fleet(self, entries: Iterable[Entry]) -> None:
+        self.add_account(self.api_key, entries)
+
+    def add_account(self, key: str, fleet: Iterable[Entry]) -> None:
+        """Let a key see this fleet, in place of what it saw before."""
+        self._accounts[key] = Account(fleet, prerender=self._prerendered_shapes())
+
+    def account(self, key: str | None) -> Account | None:
+        return None if key is None else self._accounts.get(key)
+
+    def shape(self, version: str | None) -> ShapeName:
+        return self.ignore_version or shape_of(version)
+
+    def misbehave(
+        self,
+        *faults: Fault,
+        times: int | None = 1,
+        page: int | None = None,
+        probability: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        """Queue faults: each shows `times` times (None: for ever) before the next one does.
+
+        With `page` only requests for that page count, with `probability` only some, the same ones for the same seed.
+        """
+        self.rules.extend(Rule(fault, times=times, page=page, probability=probability, seed=seed) for fault in faults)
+
+    def forgive(self) -> None:
+        """Behave well again: no faults, no delay, no fixed pages."""
+        self.rules.clear()
+        self.delay = 0.0
+        self.pages = None
+
+    def clear(self) -> None:
+        """Forget the requests so far."""
+        with self._lock:
+            self.requests.clear()
+            self.peak = self._in_flight
+
+    def record(self, *, method: str, path: str, query: list[tuple[str, str]], headers: dict[str, str]) -> Recorded:
+        """Remember a request under an id of its own."""
+        request = Recorded(f"req-{next(self._ids):08d}", method, path, query, headers)
+        self.requests.append(request)
+        return request
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Count a request as under way, for `peak`."""
+        with self._lock:
+            self._in_flight += 1
+            self.peak = max(self.peak, self._in_flight)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_flight -= 1
+
+    def _prerendered_shapes(self) -> tuple[ShapeName, ...]:
+        if not self.prerender:
+            return ()
+        return (self.ignore_version,) if self.ignore_version else (FLAT, NESTED)
+
+
+def _default_fleet(fleet: Iterable[Entry] | None, apps: Sequence[Entry]) -> Iterable[Entry]:
+    if fleet is not None:
+        return fleet
+    return () if apps else make_fleet()

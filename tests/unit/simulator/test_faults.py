@@ -1,0 +1,200 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.phala.cloud.tests.simulator import make_fleet
+from ansible_collections.phala.cloud.tests.simulator.faults import (
+    EMPTY_PAGE,
+    MALFORMATIONS,
+    Body,
+    Delay,
+    Drift,
+    Html,
+    HugeBody,
+    InsertFirst,
+    InvalidUtf8,
+    Redirect,
+    Remove,
+    RemoveFirst,
+    Repeat,
+    Replace,
+    Reverse,
+    Status,
+)
+
+
+def _ids(response) -> list[str]:
+    return [app["app_id"] for app in response.json()["dstack_apps"]]
+
+
+def test_faults_show_once_each_in_their_turn(get, simulator) -> None:
+    simulator.misbehave(Status(503), Status(500))
+    assert [get().status_code for _ in range(3)] == [503, 500, 200]
+
+
+def test_fault_shows_as_often_as_told(get, simulator) -> None:
+    simulator.misbehave(Status(503), times=2)
+    assert [get().status_code for _ in range(3)] == [503, 503, 200]
+
+
+def test_fault_for_ever_ends_with_forgiveness(get, simulator) -> None:
+    simulator.misbehave(Status(503), times=None)
+    assert {get().status_code for _ in range(5)} == {503}
+    simulator.forgive()
+    assert get().status_code == 200
+
+
+def test_fault_of_a_page_waits_for_that_page(get, simulator) -> None:
+    simulator.misbehave(Status(503), page=2)
+    assert [get(page=page).status_code for page in (1, 3, 2, 2)] == [200, 200, 503, 200]
+
+
+def test_probable_fault_shows_at_the_same_requests_for_the_same_seed(get, simulator) -> None:
+    runs = []
+    for _ in range(2):
+        simulator.misbehave(Status(503), times=None, probability=0.3, seed=5)
+        runs.append([get(page_size=1).status_code for _ in range(40)])
+        simulator.forgive()
+    assert runs[0] == runs[1]
+    assert 4 < runs[0].count(503) < 24
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 418, 422, 429, 500, 502, 503, 504, 599])
+def test_status_comes_with_a_body_like_the_services(get, simulator, status: int) -> None:
+    simulator.misbehave(Status(status, "No such luck"), Status(status, "No such luck", style="message"))
+    short, long = get(), get()
+    assert (short.status_code, short.json()) == (status, {"detail": "No such luck"})
+    assert long.json() == {
+        "message": "No such luck",
+        "error_code": "ERR-99-001",
+        "request_id": long.headers["X-Request-ID"],
+    }
+
+
+@pytest.mark.parametrize("text", ["3", "Wed, 21 Oct 2026 07:28:00 GMT", "soon", "-1", "1e9", ""])
+def test_retry_after_may_be_any_text(get, simulator, text: str) -> None:
+    simulator.misbehave(Status(429, retry_after=text))
+    assert get().headers["Retry-After"] == text
+
+
+def test_status_without_a_body_has_none(get, simulator) -> None:
+    simulator.misbehave(Status(204))
+    assert (get().content, get().status_code) == (b"", 200)
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_html_page_is_no_json(get, simulator, status: int) -> None:
+    simulator.misbehave(Html(status))
+    response = get()
+    assert (response.status_code, response.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
+    assert response.text.startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect_names_any_place(get, simulator, status: int) -> None:
+    simulator.misbehave(Redirect("http://elsewhere.example.org/?a=b", status))
+    response = get()
+    assert (response.status_code, response.headers["Location"]) == (status, "http://elsewhere.example.org/?a=b")
+
+
+def test_body_is_served_byte_for_byte(get, simulator) -> None:
+    simulator.misbehave(Body(b"\x00\xff", "application/x-odd", 201, {"X-Odd": "yes"}))
+    response = get()
+    assert (response.status_code, response.content) == (201, b"\x00\xff")
+    assert (response.headers["Content-Type"], response.headers["X-Odd"]) == ("application/x-odd", "yes")
+
+
+def test_invalid_utf8_is_invalid(get, simulator) -> None:
+    simulator.misbehave(InvalidUtf8())
+    with pytest.raises(UnicodeDecodeError):
+        get().content.decode()
+
+
+@pytest.mark.parametrize("gzip", [True, False])
+def test_huge_body_is_valid_json_of_that_size(get, simulator, gzip: bool) -> None:
+    simulator.misbehave(HugeBody(8, gzip=gzip))
+    response = get()
+    assert response.headers.get("Content-Encoding") == ("gzip" if gzip else None)
+    assert len(response.content) > 8 * 1024 * 1024
+    assert json.loads(response.content)["dstack_apps"] == []
+
+
+def test_delay_is_for_one_answer(get, simulator) -> None:
+    simulator.misbehave(Delay(0.15))
+    assert get().elapsed.total_seconds() >= 0.15
+    assert get().elapsed.total_seconds() < 0.15
+
+
+@pytest.mark.parametrize("version", ["2025-10-28", "2026-01-21"])
+@pytest.mark.parametrize("fault", MALFORMATIONS, ids=str)
+def test_malformations_are_json_and_none_but_their_own(get, simulator, fault, version: str) -> None:
+    simulator.misbehave(fault)
+    answer, good = (json.dumps(get(version=version).json()) for _ in range(2))
+    leads_nowhere = ("resource", "node_info", "gateway") if version == "2025-10-28" else ("machine_info",)
+    assert (answer == good) == any(part in fault.path.split(".") for part in leads_nowhere)
+
+
+@pytest.mark.parametrize(
+    ("fault", "field", "value"),
+    [
+        (Replace("total", "many"), "total", "many"),
+        (Drift("total", by=-3), "total", 9),
+        (EMPTY_PAGE, "dstack_apps", []),
+    ],
+)
+def test_field_of_the_answer_can_lie(get, simulator, fault, field: str, value: Any) -> None:
+    simulator.misbehave(fault)
+    assert get().json()[field] == value
+
+
+def test_field_of_the_answer_can_be_missing(get, simulator) -> None:
+    simulator.misbehave(Remove("total"))
+    assert set(get().json()) == {"dstack_apps", "page", "page_size", "total_pages"}
+
+
+@pytest.mark.parametrize(("step", "seen"), [(1, [2, 3, 4]), (-1, [2, 1, 0]), (1000, [2, 1002, 2002])])
+def test_number_can_drift_from_request_to_request(get, simulator, step: int, seen: list[int]) -> None:
+    simulator.misbehave(Drift("total_pages", per_request=step), times=None)
+    assert [get(page_size=10).json()["total_pages"] for _ in seen] == seen
+
+
+def test_error_is_not_altered(get, simulator) -> None:
+    simulator.misbehave(Replace("", None))
+    assert get(page=0).status_code == 422
+
+
+def test_app_inserted_in_front_moves_the_others_up(get, simulator) -> None:
+    before = list(simulator.fleet)
+    simulator.misbehave(InsertFirst(), page=2)
+    first, second = get(page_size=5), get(page=2, page_size=5)
+    assert _ids(second)[0] == _ids(first)[-1]
+    assert second.json()["total"] == len(before) + 1
+    assert list(simulator.fleet[1:]) == before
+
+
+def test_app_removed_in_front_moves_the_others_down(get, simulator) -> None:
+    fleet = simulator.fleet
+    simulator.misbehave(RemoveFirst(), page=2)
+    seen = _ids(get(page_size=5)) + _ids(get(page=2, page_size=5))
+    assert fleet[5].app_id not in seen
+    assert simulator.fleet == fleet[1:]
+
+
+def test_app_can_be_on_two_pages_while_the_total_stays(get, simulator) -> None:
+    fleet = make_fleet(cvms=30)
+    simulator.fleet = fleet
+    simulator.misbehave(Repeat(), times=None)
+    first, second = get(page_size=5), get(page=2, page_size=5)
+    assert _ids(second) == [_ids(first)[-1], *(app.app_id for app in fleet[6:10])]
+    assert second.json()["total"] == len(fleet)
+    assert simulator.fleet == fleet
+
+
+def test_order_can_change_for_one_answer(get, simulator) -> None:
+    simulator.misbehave(Reverse())
+    assert _ids(get()) == _ids(get())[::-1]

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The official command line tool lists what the stand-in serves."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible_collections.phala.cloud.tests.simulator import Simulator, make_fleet
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session")
+def phala(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Install the tool in a folder of its own and return the command that runs it."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        pytest.skip("the official CLI needs Node.js: node or npm is not there")
+    folder = tmp_path_factory.mktemp("npm")
+    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), "phala"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    if result.returncode != 0:
+        pytest.skip(f"the npm package phala cannot be had: {result.stderr.strip()[-300:]}")
+    return [node, str(folder / "node_modules" / "phala" / "dist" / "index.js")]
+
+
+def _run(phala: list[str], home: Path, *arguments: str, **environment: str) -> dict:
+    """Run the tool with a home of its own and return the JSON that it prints."""
+    variables = {"PATH": os.environ["PATH"], "HOME": str(home), "PHALA_CLOUD_DIR": str(home), "CI": "1", **environment}
+    command = [*phala, *arguments, "--json"]
+    result = subprocess.run(command, cwd=home, env=variables, capture_output=True, text=True, check=False, timeout=60)
+    return json.loads(result.stdout)
+
+
+def _environment(simulator: Simulator) -> dict[str, str]:
+    return {"PHALA_CLOUD_API_PREFIX": simulator.url, "PHALA_CLOUD_API_KEY": simulator.api_key}
+
+
+def test_cli_lists_the_apps(phala: list[str], tmp_path: Path) -> None:
+    with Simulator(fleet=make_fleet(cvms=60)) as simulator:
+        shown = _run(phala, tmp_path, "apps", "--page-size", "100", **_environment(simulator))
+    assert shown["success"] is True
+    assert shown["total"] == len(simulator.fleet)
+    assert len(shown["items"]) == len(simulator.fleet)
+    (request,) = simulator.requests
+    assert (request.path, request.headers["x-phala-version"]) == ("/api/v1/apps", "2026-01-21")
+
+
+def test_cli_repeats_status(phala: list[str], tmp_path: Path) -> None:
+    with Simulator() as simulator:
+        _run(phala, tmp_path, "apps", "--status", "running", "--status", "stopped", **_environment(simulator))
+    (request,) = simulator.requests
+    assert request.values("status") == ["running", "stopped"]
+
+
+@pytest.mark.parametrize("profile", ["work", "example-team", "Example team"], ids=["name", "slug", "workspace"])
+def test_cli_finds_a_profile_by_its_name_or_workspace(phala: list[str], tmp_path: Path, profile: str) -> None:
+    with Simulator() as simulator:
+        workspace = {"name": "Example team", "slug": "example-team"}
+        work = {"token": simulator.api_key, "api_prefix": simulator.url, "workspace": workspace}
+        other = {"token": "phak_other", "api_prefix": "http://127.0.0.1:9/api/v1", "workspace": {"name": "Other"}}
+        credentials = {"schema_version": 1, "current_profile": "other", "profiles": {"other": other, "work": work}}
+        (tmp_path / "credentials.json").write_text(json.dumps(credentials))
+        assert _run(phala, tmp_path, "apps", "--profile", profile)["success"] is True
