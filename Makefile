@@ -1,0 +1,36 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Everything lives in .venv/ and .nox/ of this checkout; `make clean` takes it away.
+
+NOX := .venv/bin/python -m nox
+export XDG_CACHE_HOME := $(CURDIR)/.nox/cache
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test matrix lint clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+demo: .venv/ready ## see it work, against a stand-in service; LIVE=1 takes your account
+	@test -d .nox/demo || echo 'Setting up a virtual environment in .nox/demo, this once ...'
+	@mkdir -p .nox && $(NOX) --sessions demo --install-only > .nox/demo.log 2>&1 || { cat .nox/demo.log; exit 1; }
+	@.nox/demo/bin/python -B -m tests.demo $(if $(LIVE),--live)
+
+test: .venv/ready ## run the tests on the newest and the oldest ansible-core that the Pythons here allow; ARGS="-k names"
+	@$(NOX) --tags test -- $(ARGS)
+
+matrix: .venv/ready ## run unit and integration tests on each supported ansible-core, with its oldest and newest Python
+	@$(NOX) --tags matrix -- $(ARGS)
+
+lint: .venv/ready ## run the static checks
+	@$(NOX) --tags lint
+
+clean: ## remove what the other targets have made
+	rm -rf .venv .nox .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/ready: tests/tools/bootstrap.sh tests/requirements/nox.txt
+	@sh tests/tools/bootstrap.sh
+	@touch $@

@@ -1,0 +1,168 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The checks of this collection, each in a virtual environment of its own below .nox/; `make help` lists the usual ones."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nox
+
+ROOT = Path(__file__).parent
+REQUIREMENTS = "tests/requirements"
+QUICK_TESTS = ("tests/unit", "tests/integration")
+NO_TESTS = 5  # the exit status of pytest
+
+# Each supported ansible-core, oldest first, with the Pythons that it runs on.
+CORES = {
+    "2.16": ("3.10", "3.11", "3.12"),
+    "2.17": ("3.10", "3.11", "3.12"),
+    "2.18": ("3.11", "3.12", "3.13"),
+    "2.19": ("3.11", "3.12", "3.13"),
+    "2.20": ("3.12", "3.13", "3.14"),
+    "2.21": ("3.12", "3.13", "3.14"),
+}
+
+nox.options.default_venv_backend = "uv"
+nox.options.envdir = ".nox"
+nox.options.reuse_venv = "yes"
+nox.options.tags = ["test"]
+
+# What a developer has set for their own work must not decide how a test ends.
+for variable in [name for name in os.environ if name.startswith(("ANSIBLE_", "PHALA_CLOUD_", "PYTHONPATH", "UV_PYTHON"))]:
+    del os.environ[variable]
+os.environ["UV_PYTHON_DOWNLOADS"] = "never"
+os.environ["UV_SYSTEM_CERTS"] = "true"  # as pip does: a company's proxy is trusted by the system alone
+os.environ["UV_COMPILE_BYTECODE"] = "true"  # the tests start Ansible hundreds of times
+
+
+class Pair(NamedTuple):
+    """An ansible-core and a Python to run it with."""
+
+    core: str
+    python: str
+
+    def __str__(self) -> str:
+        return f"{self.core}-py{self.python}"
+
+
+def find_pythons() -> dict[str, str]:
+    """Map each Python version of this machine to an interpreter that works, which a shim of pyenv may not."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    folders = [*pyenv.glob("versions/*/bin"), *map(Path, os.get_exec_path())]
+    versions = sorted(set(itertools.chain.from_iterable(CORES.values())))
+    candidates = ((version, folder / f"python{version}") for version in versions for folder in folders)
+    pythons: dict[str, str] = {}
+    for version, candidate in candidates:
+        if version not in pythons and candidate.exists() and works(candidate):
+            pythons[version] = str(candidate)
+    return pythons
+
+
+def works(python: Path) -> bool:
+    return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+
+
+def make_pairs() -> Iterator[Pair]:
+    """Give each ansible-core with the oldest and with the newest Python of this machine that it runs on."""
+    for core, supported in CORES.items():
+        usable = [python for python in supported if python in PYTHONS]
+        yield from (Pair(core, python) for python in dict.fromkeys((*usable[:1], *usable[-1:])))
+
+
+PYTHONS = find_pythons()
+PAIRS = list(make_pairs())
+NEWEST = PAIRS[-1]
+LACKING = [Pair(core, end) for core, ends in CORES.items() for end in (ends[0], ends[-1]) if end not in PYTHONS]
+
+
+def test_on(pair: Pair) -> Callable[[nox.Session], None]:
+    """Make the session that tests on this pair, on the newest thoroughly."""
+
+    def session(session: nox.Session) -> None:
+        link_checkout(session, pair)
+        if pair != NEWEST:
+            run_tests(session, *QUICK_TESTS)
+        elif session.posargs:
+            run_tests(session)
+        else:
+            measure_coverage(session)
+
+    return session
+
+
+def skip_for(pair: Pair) -> Callable[[nox.Session], None]:
+    """Make the session that names a missing Python."""
+
+    def session(session: nox.Session) -> None:
+        session.skip(f"Python {pair.python} is not on this machine")
+
+    return session
+
+
+for pair in reversed(PAIRS):
+    tags = ["matrix", "test" if pair in (PAIRS[0], NEWEST) else "rest"]
+    nox.session(test_on(pair), name=f"core-{pair}", python=PYTHONS[pair.python], tags=tags)
+for pair in LACKING:
+    nox.session(skip_for(pair), name=f"core-{pair}", python=False, tags=["matrix", "rest"])
+
+
+def link_checkout(session: nox.Session, pair: Pair) -> None:
+    """Install what the tests need, and this checkout as the collection."""
+    session.install(
+        "--requirement", f"{REQUIREMENTS}/ansible-core-{pair.core}.txt",
+        "--requirement", f"{REQUIREMENTS}/test.txt",
+        "--constraint", f"{REQUIREMENTS}/constraints.txt",
+    )  # fmt: skip
+    packages = Path(session.virtualenv.location, "lib", f"python{pair.python}", "site-packages")
+    link = packages / "ansible_collections" / "phala" / "cloud"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(ROOT, target_is_directory=True)
+    # A copy that the developer has installed would go before the one in site-packages.
+    session.env["ANSIBLE_COLLECTIONS_PATH"] = str(packages)
+    session.env["ANSIBLE_HOME"] = str(Path(session.virtualenv.location, "ansible-home"))
+
+
+def measure_coverage(session: nox.Session) -> None:
+    """Run all tests; what they cover of plugins/, in this process and in those that they start, must suffice."""
+    session.run("coverage", "erase")
+    run_tests(session, runner=("coverage", "run", "-m", "pytest"))
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+def run_tests(session: nox.Session, *folders: str, runner: Sequence[str] = ("pytest",)) -> None:
+    """Run pytest with the arguments of the command line; they may choose no test of these folders."""
+    success_codes = [0, NO_TESTS] if session.posargs else [0]
+    session.run(*runner, "--numprocesses=auto", "--maxprocesses=4", *folders, *session.posargs, success_codes=success_codes)
+
+
+@nox.session(python=PYTHONS[NEWEST.python], default=False)
+def demo(session: nox.Session) -> None:
+    """Show the collection at work against a stand-in service; `make demo` does so without nox's own lines."""
+    session.install(
+        "--requirement", f"{REQUIREMENTS}/ansible-core-{NEWEST.core}.txt",
+        "--requirement", "requirements.txt",
+        "--requirement", "tests/simulator/requirements.txt",
+        "--constraint", f"{REQUIREMENTS}/constraints.txt",
+    )  # fmt: skip
+    session.run("python", "-m", "tests.demo", *session.posargs)
+
+
+@nox.session(python=PYTHONS[NEWEST.python], default=False)
+def pins(session: nox.Session) -> None:
+    """Choose the newest versions of what the tests' requirements require in turn, for every supported Python at once."""
+    session.run(
+        "uv", "pip", "compile", "--quiet", "--upgrade", "--universal", "--python-version", CORES["2.16"][0],
+        "--no-annotate", "--no-header", "--output-file", f"{REQUIREMENTS}/constraints.txt",
+        "--no-emit-package", "ansible-core", "--no-emit-package", "resolvelib",  # each ansible-core has its own
+        f"{REQUIREMENTS}/ansible-core-2.16.txt", f"{REQUIREMENTS}/test.txt",
+        external=True,
+    )  # fmt: skip
