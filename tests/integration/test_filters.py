@@ -1,0 +1,226 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which CVMs filters, include_filters, exclude_filters and host_filters let in, and what the service is asked for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
+
+from .fleets import API, FLEET, NAMES, queries
+from .loading import Loaded
+
+FLAT_VERSION = "2025-10-28"
+VERSIONS = (FLAT_VERSION, "2026-01-21")
+
+
+@pytest.fixture(autouse=True)
+def fleet(simulator: Simulator) -> None:
+    simulator.fleet = FLEET
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("filters", "names", "asked"),
+    [
+        ({}, NAMES, [""]),
+        ({"region": "US-WEST-1"}, ["web-1", "web-2"], ["region=US-WEST-1"]),
+        ({"status": "stopped"}, ["web-2"], ["status=stopped"]),
+        ({"status": ["stopped", "exited"]}, ["db", "web-2"], ["status=stopped status=exited"]),
+        ({"status": ["stopped", "stopped"]}, ["web-2"], ["status=stopped"]),
+        ({"region": ["US-WEST-1", "US-EAST-1"]}, ["api-1", "db", "web-1", "web-2"], ["region=US-EAST-1", "region=US-WEST-1"]),
+        ({"region": ["US-WEST-1", "US-WEST-1"]}, ["web-1", "web-2"], ["region=US-WEST-1"]),
+        (
+            {"region": ["US-WEST-1", "EU-WEST-1"], "instance_type": ["tdx.small", "tdx.large"], "status": ["running", "stopped"]},
+            ["api-2", "web-1", "web-2", "web-3"],
+            [
+                "instance_type=tdx.large region=EU-WEST-1 status=running status=stopped",
+                "instance_type=tdx.large region=US-WEST-1 status=running status=stopped",
+                "instance_type=tdx.small region=EU-WEST-1 status=running status=stopped",
+                "instance_type=tdx.small region=US-WEST-1 status=running status=stopped",
+            ],
+        ),
+        ({"region": "EU-WEST-1", "kms_type": "base"}, ["api-2"], ["kms_type=base region=EU-WEST-1"]),
+        ({"instance_type": "tdx.xlarge"}, ["db"], ["instance_type=tdx.xlarge"]),
+        ({"listed": True}, ["api-1", "web-2"], ["listed=true"]),
+        ({"listed": "yes"}, ["api-1", "web-2"], ["listed=true"]),
+        ({"listed": False}, ["api-2", "db", "web-1", "web-3"], ["listed=false"]),
+        ({"listed": [True, False]}, NAMES, ["listed=false", "listed=true"]),
+        ({"base_image": "dstack-0.5.5"}, ["api-2"], ["base_image=dstack-0.5.5"]),
+        ({"base_image": "dev"}, ["web-3"], ["base_image=dev"]),
+        ({"node": "prod12"}, ["api-2", "web-3"], ["node=prod12"]),
+        ({"node": ["prod5", "metal-9"]}, ["db", "web-2"], ["node=metal-9", "node=prod5"]),
+        ({"search": "eb-2"}, ["web-1", "web-2", "web-3"], ["search=eb-2"]),
+        ({"search": ["eb-2", "db"]}, ["db", "web-1", "web-2", "web-3"], ["search=db", "search=eb-2"]),
+        ({"search": "web", "status": "stopped"}, ["web-2"], ["search=web status=stopped"]),
+        ({"region": "us-west-1"}, [], ["region=us-west-1"]),
+    ],
+    ids=str,
+)
+def test_filters_choose_cvms(
+    version: str,
+    filters: dict[str, Any],
+    names: list[str],
+    asked: list[str],
+    simulator: Simulator,
+    inventory: Callable[..., Loaded],
+) -> None:
+    assert sorted(inventory({"filters": filters, "api_version": version}).hosts) == names
+    assert queries(simulator) == asked
+
+
+@pytest.mark.parametrize(("version", "names"), [(FLAT_VERSION, ["api-2"]), ("2026-01-21", ["api-1", "api-2"])])
+def test_word_of_service_stands_for_a_kms_slug_that_the_shape_does_not_show(
+    version: str, names: list[str], inventory: Callable[..., Loaded]
+) -> None:
+    assert sorted(inventory({"filters": {"kms_slug": "kms-base-prod12"}, "api_version": version}).hosts) == names
+
+
+def test_word_of_service_stands_for_a_node_that_no_cvm_of_the_app_names(
+    simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    one, other = Cvm(name="one", physical_node="metal-9"), Cvm(name="other")
+    named = Cvm(name="named", node="metal-9")
+    simulator.fleet = (App(name="hidden", cvms=(one, other)), App(name="shown", cvms=(named, Cvm(name="beside"))))
+    assert sorted(inventory({"filters": {"node": "metal-9"}}).hosts) == ["named", "one", "other"]
+
+
+def test_node_is_met_by_the_name_of_the_teepod_too(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    both, teepod, other = (
+        Cvm(name="both"),
+        Cvm(name="teepod", extra={"node_info": {"name": "metal-7"}}),
+        Cvm(name="x", node="prod9"),
+    )
+    simulator.fleet = (App(name="app", cvms=(both, teepod, other)),)
+    loaded = inventory({"filters": {"node": "prod7"}, "api_version": FLAT_VERSION})
+    assert loaded.values("phala_node") == {"both": "prod7", "teepod": "metal-7"}
+
+
+@pytest.mark.parametrize(
+    ("options", "names", "asked"),
+    [
+        (
+            {"include_filters": [{"region": "US-WEST-1"}, {"status": "exited"}]},
+            ["db", "web-1", "web-2"],
+            ["region=US-WEST-1", "status=exited"],
+        ),
+        (
+            {"filters": {"status": "exited"}, "include_filters": [{"region": ["US-WEST-1", "EU-WEST-1"], "status": "running"}]},
+            ["api-2", "db", "web-1", "web-3"],
+            ["region=EU-WEST-1 status=running", "region=US-WEST-1 status=running", "status=exited"],
+        ),
+        ({"filters": {}, "include_filters": [{"status": "exited"}]}, ["db"], ["status=exited"]),
+        ({"filters": {"status": "exited"}, "include_filters": [{"status": "exited"}]}, ["db"], ["status=exited"]),
+    ],
+    ids=str,
+)
+def test_include_filters_are_queries_of_their_own(
+    options: dict[str, Any], names: list[str], asked: list[str], simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    assert sorted(inventory(options).hosts) == names
+    assert queries(simulator) == asked
+
+
+def test_cvm_is_judged_by_the_query_that_returned_its_app(inventory: Callable[..., Loaded]) -> None:
+    # The search finds the app 'api' only; web-3 is on the same node, and no query asked for it.
+    options = {"include_filters": [{"search": "api", "node": "prod12"}, {"status": "stopped"}]}
+    assert sorted(inventory(options).hosts) == ["api-2", "web-2"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("excludes", "names"),
+    [
+        ([{"region": "US-WEST-1"}], ["api-1", "api-2", "db", "web-3"]),
+        ([{"region": ["US-WEST-1", "US-EAST-1"]}], ["api-2", "web-3"]),
+        ([{"region": "US-WEST-1", "status": "stopped"}], ["api-1", "api-2", "db", "web-1", "web-3"]),
+        ([{"region": "US-WEST-1"}, {"status": ["exited"]}], ["api-1", "api-2", "web-3"]),
+        ([{"base_image": "dev"}], ["api-1", "api-2", "db", "web-1", "web-2"]),
+        ([{"node": ["prod5", "prod7"]}], ["api-1", "api-2", "db", "web-3"]),
+        ([{"node": "metal-9"}], NAMES),
+        ([{"listed": True}], ["api-2", "db", "web-1", "web-3"]),
+        ([{"kms_type": "base", "instance_type": "tdx.small"}], ["db", "web-1", "web-2", "web-3"]),
+    ],
+    ids=str,
+)
+def test_exclude_filters_leave_out_what_meets_a_whole_entry_and_ask_nothing(
+    version: str, excludes: list[dict[str, Any]], names: list[str], simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    assert sorted(inventory({"exclude_filters": excludes, "api_version": version}).hosts) == names
+    assert queries(simulator) == [""]
+
+
+def test_exclude_filters_decide_kms_slug_where_the_api_version_shows_it(inventory: Callable[..., Loaded]) -> None:
+    options = {"exclude_filters": [{"kms_slug": ["kms-base-prod12", "kms-base-prod9"]}], "api_version": FLAT_VERSION}
+    assert sorted(inventory(options).hosts) == ["db", "web-1", "web-2", "web-3"]
+
+
+def test_exclusion_that_the_answer_does_not_decide_fails_the_source(simulator: Simulator, refusal: Callable[..., str]) -> None:
+    simulator.ignore_version = "nested"
+    reason = refusal({"exclude_filters": [{"kms_slug": "kms-base-prod9"}], "api_version": FLAT_VERSION})
+    assert f"{simulator.url}: exclude_filters[0].kms_slug cannot be decided" in reason
+    assert "use kms_type instead" in reason
+
+
+def test_excluded_fleet_is_an_empty_group(inventory: Callable[..., Loaded]) -> None:
+    loaded = inventory({"exclude_filters": [{"status": ["running", "stopped", "exited"]}]})
+    assert (loaded.hosts, loaded.groups) == ({}, {"phala": []})
+
+
+@pytest.mark.parametrize(
+    ("conditions", "names"),
+    [
+        (["phala_status == 'stopped'"], ["web-2"]),
+        (["phala_vcpu >= 4"], ["db", "web-2"]),
+        (["phala_vcpu >= 4", "phala_listed"], ["web-2"]),
+        (["phala_is_dev"], ["web-3"]),
+        (["not phala_is_dev", "phala_region is match('EU-')"], ["api-2"]),
+        (["phala_app.name in ['api', 'db']"], ["api-1", "api-2", "db"]),
+        (["'web' in phala_name and phala_node_id > 5"], ["web-1", "web-3"]),
+        ("phala_name in ['db', 'web-1']", ["db", "web-1"]),
+        ([], NAMES),
+    ],
+    ids=str,
+)
+def test_host_filters_keep_a_host_when_all_hold(conditions: Any, names: list[str], inventory: Callable[..., Loaded]) -> None:
+    assert sorted(inventory({"host_filters": conditions}).hosts) == names
+
+
+def test_host_filters_see_variables_under_their_final_names(inventory: Callable[..., Loaded]) -> None:
+    options = {"hostvars_prefix": "cvm_", "hostvars_suffix": "_v", "host_filters": ["cvm_name_v == 'db'"]}
+    assert list(inventory(options).hosts) == ["db"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "reason"),
+    [
+        ("phala_vcpu", "gave "),
+        ("phala_name", "gave '"),
+        ("phala_kms_slug", "gave None"),
+        ("phala_services", "gave []"),
+        ("'true'", "gave 'true'"),
+        ("phala_nmae == 'db'", "'phala_nmae' is undefined"),
+        ("phala_vcpu >", "host_filters: 'phala_vcpu >' failed"),
+        ("phala_region > 3", "failed"),
+        ("phala_vcpu / 0 > 1", "division by zero"),
+        ("composed == 1", "'composed' is undefined"),
+        ("inventory_hostname == 'db'", "'inventory_hostname' is undefined"),
+    ],
+)
+@pytest.mark.parametrize("strict", [False, True])
+def test_host_filter_that_fails_or_gives_no_boolean_fails_the_source(
+    condition: str, reason: str, *, strict: bool, refusal: Callable[..., str]
+) -> None:
+    said = refusal({"host_filters": ["phala_status != 'gone'", condition], "strict": strict, "compose": {"composed": "1"}})
+    assert f"host_filters: {condition!r}" in said
+    assert reason in said
+
+
+def test_host_filters_are_decided_before_names(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = [API, App(name="api", app_id="b" * 40, cvms=(Cvm(name="api-1", status="stopped"),))]
+    assert sorted(inventory({"host_filters": ["phala_status == 'running'"]}).hosts) == ["api-1", "api-2"]

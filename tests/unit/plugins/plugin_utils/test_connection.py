@@ -1,0 +1,171 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.phala.cloud.plugins.plugin_utils.connection import (
+    NoAddressError,
+    SshGateway,
+    group_connection,
+    host_connection,
+    refused_connection,
+    split_domain,
+)
+
+GATEWAY = SshGateway(domain=None, port=443, validate_certs=True, ca_path=None, ssh_port=22, ssh_user="root")
+INSTANCE_ID, APP_ID = "1c" * 20, "ab" * 20
+LABEL = "a" * 63
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("gw.example.org", ("gw.example.org", None)),
+        ("gw.example.org:8443", ("gw.example.org", 8443)),
+        ("GW.Example.ORG", ("gw.example.org", None)),
+        ("gw.example.org.", ("gw.example.org", None)),
+        ("gw.example.org.:8443", ("gw.example.org", 8443)),
+        ("localhost", ("localhost", None)),
+        ("gw-1.example2.org", ("gw-1.example2.org", None)),
+        ("xn--gw-1.example.org", ("xn--gw-1.example.org", None)),
+        (f"{LABEL}.org", (f"{LABEL}.org", None)),
+        ("gw.example.org:1", ("gw.example.org", 1)),
+        ("gw.example.org:65535", ("gw.example.org", 65535)),
+        *(
+            (text, None)
+            for text in (
+                "", ".", "..", "gw..org", ".gw.org", "gw.org..", "-gw.org", "gw-.org", "gw_1.org", "gw org", "gw.org\n", "gw.org:0",
+                "gw.org:65536", "gw.org:123456", "gw.org:", "gw.org:-1", "gw.org:80:80", "10.0.0.1", "127.1", "[::1]", "::1", "1.2.3",
+                "https://gw.org", "gw.org/", "root@gw.org", "$(id).org", "`id`", "gw.org;id", "gw.org -oProxyCommand=id", "%h",
+                "gw.org\0", "gw.\N{LATIN SMALL LETTER E WITH ACUTE}.org", f"a{LABEL}.org", ".".join([LABEL] * 4),
+                "gw.org:\N{ARABIC-INDIC DIGIT EIGHT}", "'", '"', "*.org",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_domain_is_split_or_refused(text: str, parts: tuple[str, int | None] | None) -> None:
+    assert split_domain(text) == parts
+
+
+def core(**values: Any) -> dict[str, Any]:
+    return {"instance_id": INSTANCE_ID, "app_id": APP_ID, "gateway_domain": "gw.example.org", **values}
+
+
+@pytest.mark.parametrize(
+    ("values", "gateway", "variables"),
+    [
+        ({}, {}, {"ansible_host": f"{INSTANCE_ID}-22.gw.example.org"}),
+        ({}, {"ssh_port": 2222}, {"ansible_host": f"{INSTANCE_ID}-2222.gw.example.org"}),
+        ({}, {"port": 8443, "domain": "other.org:1"}, {"ansible_host": f"{INSTANCE_ID}-22.gw.example.org"}),
+        ({"gateway_domain": "gw.org:99"}, {"port": 8443}, {"ansible_host": f"{INSTANCE_ID}-22.gw.org", "ansible_port": 99}),
+        ({"gateway_domain": None}, {"domain": "other.org"}, {"ansible_host": f"{INSTANCE_ID}-22.other.org"}),
+        ({"gateway_domain": ""}, {"domain": "other.org:1"}, {"ansible_host": f"{INSTANCE_ID}-22.other.org", "ansible_port": 1}),
+        ({"instance_id": "ABCdef"}, {}, {"ansible_host": "abcdef-22.gw.example.org"}),
+        ({"instance_id": None}, {}, {"ansible_host": f"{APP_ID}-22.gw.example.org"}),
+        ({"instance_id": ""}, {}, {"ansible_host": f"{APP_ID}-22.gw.example.org"}),
+    ],
+)
+def test_cvm_is_addressed_by_its_instance_id_below_the_domain(
+    values: dict[str, Any], gateway: dict[str, Any], variables: dict[str, Any]
+) -> None:
+    assert host_connection(replace(GATEWAY, **gateway), core(**values), is_only_cvm=True) == variables
+
+
+def test_app_id_does_not_address_one_of_several_cvms() -> None:
+    assert host_connection(GATEWAY, core(), is_only_cvm=False) == {"ansible_host": f"{INSTANCE_ID}-22.gw.example.org"}
+    with pytest.raises(NoAddressError, match="no instance id, and its app has other CVMs") as caught:
+        host_connection(GATEWAY, core(instance_id=None), is_only_cvm=False)
+    assert not caught.value.suspect
+
+
+@pytest.mark.parametrize("name", ["instance_id", "app_id"])
+@pytest.mark.parametrize(
+    "value",
+    ["a b", "a-22.evil.org", "a_b", "../a", "$(id)", "-oProxyCommand=id", "a\n", "%h", "a" * 58, "\N{KELVIN SIGN}", 12, ["a"]],
+)
+def test_identifier_that_is_not_letters_and_digits_is_suspect(name: str, value: Any) -> None:
+    values = {"instance_id": value} if name == "instance_id" else {"instance_id": None, "app_id": value}
+    with pytest.raises(NoAddressError, match=f"its {name} ") as caught:
+        host_connection(GATEWAY, core(**values), is_only_cvm=True)
+    assert caught.value.suspect
+    assert str(value) not in str(caught.value).replace(name, "").split()
+
+
+@pytest.mark.parametrize("domain", ["gw.org/x", "$(id).org", "-oProxyCommand=id", "10.0.0.1", 12, ["gw.org"], {"a": 1}, True])
+def test_domain_of_the_api_that_is_none_is_suspect_and_not_made_up_for(domain: Any) -> None:
+    with pytest.raises(NoAddressError, match="gateway domain") as caught:
+        host_connection(replace(GATEWAY, domain="gw.example.org"), core(gateway_domain=domain), is_only_cvm=True)
+    assert caught.value.suspect
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"gateway_domain": None}, "the API names no gateway domain and gateway_domain is not set"),
+        ({"instance_id": None, "app_id": None}, "neither an instance id nor an app id"),
+    ],
+)
+def test_cvm_without_an_address_says_why(values: dict[str, Any], reason: str) -> None:
+    with pytest.raises(NoAddressError, match=reason) as caught:
+        host_connection(GATEWAY, core(**values), is_only_cvm=True)
+    assert not caught.value.suspect
+
+
+def proxy_words(variables: dict[str, Any]) -> list[str]:
+    """Return the words of the ProxyCommand, as the shell that ssh starts splits them."""
+    *_options, proxy = shlex.split(variables["ansible_ssh_common_args"])
+    return shlex.split(proxy.removeprefix("ProxyCommand="))
+
+
+def test_group_carries_port_user_and_a_tunnel_that_checks_the_gateway() -> None:
+    variables = group_connection(GATEWAY)
+    assert {name: value for name, value in variables.items() if name != "ansible_ssh_common_args"} == {
+        "ansible_port": 443,
+        "ansible_user": "root",
+    }
+    assert proxy_words(variables) == [
+        *("openssl", "s_client", "-quiet", "-verify_quiet", "-verify_return_error", "-verify_hostname", "%h"),
+        *("-servername", "%h", "-connect", "%h:%p"),
+    ]
+
+
+def test_group_carries_no_user_where_none_is_wanted() -> None:
+    assert "ansible_user" not in group_connection(replace(GATEWAY, ssh_user=""))
+
+
+def test_group_carries_the_port_of_the_gateway() -> None:
+    assert group_connection(replace(GATEWAY, port=8443))["ansible_port"] == 8443
+
+
+def test_gateway_is_not_checked_where_that_is_turned_off() -> None:
+    words = proxy_words(group_connection(replace(GATEWAY, validate_certs=False, ca_path="/ca")))
+    assert words == ["openssl", "s_client", "-quiet", "-verify_quiet", "-servername", "%h", "-connect", "%h:%p"]
+
+
+def test_gateway_is_checked_with_a_ca_of_ones_own(tmp_path: Path) -> None:
+    file = tmp_path / "my 'CA' 100%.pem"
+    file.touch()
+    words = proxy_words(group_connection(replace(GATEWAY, ca_path=str(file))))
+    assert words[-2:] == ["-CAfile", str(file).replace("%", "%%")]
+    assert proxy_words(group_connection(replace(GATEWAY, ca_path=str(tmp_path))))[-2:] == ["-CApath", str(tmp_path)]
+
+
+def test_path_of_the_ca_does_not_depend_on_the_folder_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert proxy_words(group_connection(replace(GATEWAY, ca_path="ca.pem")))[-1] == str(tmp_path / "ca.pem")
+
+
+def test_refused_connection_fails_and_says_why() -> None:
+    words = proxy_words(refused_connection("it's so"))
+    completed = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert completed.returncode == 1
+    assert completed.stdout == ""
+    assert "this CVM has no gateway address: it's so. Set connect_with: none" in completed.stderr

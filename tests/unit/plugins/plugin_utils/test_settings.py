@@ -1,0 +1,593 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Options, read by the real plugin from a real file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleParserError
+from ansible.inventory.data import InventoryData
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.plugins.loader import inventory_loader
+
+from ansible_collections.phala.cloud.plugins.plugin_utils.connection import SshGateway
+from ansible_collections.phala.cloud.plugins.plugin_utils.settings import (
+    ApiSettings,
+    CacheSettings,
+    ConstructedSettings,
+    Settings,
+    read_settings,
+)
+
+KEY = "phak_of-the-environment"
+DEFAULT_URL = "https://cloud-api.phala.com/api/v1"
+FLAT_VERSION = "2025-10-28"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Set a key in the environment, and a home where nobody has logged in."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PHALA_CLOUD_API_KEY", KEY)
+    return tmp_path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "phala.yml"
+
+
+@pytest.fixture
+def read(path: Path) -> Callable[..., Settings]:
+    """Return a function that reads a source's settings."""
+
+    def read_source(source: str | Mapping[str, Any], *, extra_vars: Mapping[str, Any] | None = None) -> Settings:
+        text = source if isinstance(source, str) else yaml.safe_dump({"plugin": "phala.cloud.phala", **source})
+        path.write_text(text, encoding="utf-8")
+        plugin = inventory_loader.get("phala.cloud.phala")
+        BaseInventoryPlugin.parse(plugin, InventoryData(), DataLoader(), str(path))
+        plugin._vars = dict(extra_vars or {})
+        return read_settings(plugin, str(path))
+
+    return read_source
+
+
+@pytest.fixture
+def problems(read: Callable[..., Settings]) -> Callable[..., list[str]]:
+    """Return a function that reads settings which must not be good, and gives the problems that were told."""
+
+    def read_badly(source: str | Mapping[str, Any], **options: Any) -> list[str]:
+        with pytest.raises(AnsibleParserError) as caught:
+            read(source, **options)
+        first, *numbered = str(caught.value).splitlines()
+        if not numbered:
+            return [first.partition(": ")[2]]
+        assert first.endswith(f" has {len(numbered)} problems:")
+        return [line.partition(" ")[2] for line in numbered]
+
+    return read_badly
+
+
+def log_in(home: Path, **profiles: Mapping[str, Any]) -> Path:
+    """Write a credentials file whose first profile is the current one."""
+    file = home / ".phala-cloud" / "credentials.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps({"schema_version": 1, "current_profile": next(iter(profiles)), "profiles": profiles}))
+    return file
+
+
+def test_defaults(read: Callable[..., Settings]) -> None:
+    assert read({}) == Settings(
+        api=ApiSettings(
+            url=DEFAULT_URL,
+            key=KEY,
+            key_source="PHALA_CLOUD_API_KEY",
+            version="2026-01-21",
+            timeout=30,
+            retries=5,
+            verify=True,
+            page_size=100,
+            concurrency=8,
+        ),
+        cache=CacheSettings(enabled=False, timeout=3600, stale=0),
+        queries=({},),
+        excludes=(),
+        host_filters=(),
+        hostnames=("name", "instance_id", "vm_uuid", "app_id"),
+        prefix="phala_",
+        suffix="",
+        group="phala",
+        group_by=("region", "node", "base_image", "status"),
+        group_prefix="",
+        gateway=SshGateway(domain=None, port=443, validate_certs=True, ca_path=None, ssh_port=22, ssh_user="root"),
+        constructed=ConstructedSettings(strict=False, compose={}, groups={}, keyed_groups=[]),
+        warnings=(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "setting", "value"),
+    [
+        ({"api_key": "phak_of-the-file"}, "api.key", "phak_of-the-file"),
+        ({"api_url": "https://phala.example.org/api/v1"}, "api.url", "https://phala.example.org/api/v1"),
+        ({"api_url": "https://phala.example.org/api/v1//"}, "api.url", "https://phala.example.org/api/v1"),
+        ({"api_url": "http://127.0.0.1:8080/v1"}, "api.url", "http://127.0.0.1:8080/v1"),
+        ({"api_url": "http://localhost/v1"}, "api.url", "http://localhost/v1"),
+        ({"api_url": "http://[::1]:8080/v1"}, "api.url", "http://[::1]:8080/v1"),
+        ({"api_version": FLAT_VERSION}, "api.version", FLAT_VERSION),
+        ({"timeout": 5}, "api.timeout", 5),
+        ({"timeout": "5"}, "api.timeout", 5),
+        ({"retries": 0}, "api.retries", 0),
+        ({"validate_certs": False}, "api.verify", False),
+        ({"validate_certs": "no"}, "api.verify", False),
+        ({"ca_path": "/dev/null"}, "api.verify", "/dev/null"),
+        ({"ca_path": "/dev/null", "validate_certs": False}, "api.verify", False),
+        ({"page_size": 1}, "api.page_size", 1),
+        ({"page_size": 100}, "api.page_size", 100),
+        ({"concurrency": 1}, "api.concurrency", 1),
+        ({"concurrency": 32}, "api.concurrency", 32),
+        ({"hostnames": ["vm_uuid"]}, "hostnames", ("vm_uuid",)),
+        ({"hostnames": ["phala_vm_uuid", "name"]}, "hostnames", ("vm_uuid", "name")),
+        ({"hostnames": "{{ name }}, {{ region }}"}, "hostnames", ("{{ name }}, {{ region }}",)),
+        ({"hostvars_prefix": "cvm_", "hostnames": ["cvm_name"]}, "prefix", "cvm_"),
+        ({"hostvars_prefix": ""}, "prefix", ""),
+        ({"hostvars_prefix": None}, "prefix", "phala_"),
+        ({"hostvars_suffix": "_1"}, "suffix", "_1"),
+        ({"group": "cvms"}, "group", "cvms"),
+        ({"group": "region"}, "group", "region"),
+        ({"group": "app_x"}, "group", "app_x"),
+        ({"group_by": []}, "group_by", ()),
+        ({"group_by": ["os_type", "app", "os_type"]}, "group_by", ("os_type", "app")),
+        ({"group_prefix": "cloud_"}, "group_prefix", "cloud_"),
+        ({"connect_with": "none"}, "gateway", None),
+        ({"gateway_domain": "gw.example.org:8443"}, "gateway.domain", "gw.example.org:8443"),
+        ({"gateway_port": 8443}, "gateway.port", 8443),
+        ({"gateway_validate_certs": False}, "gateway.validate_certs", False),
+        ({"gateway_ca_path": "/dev/null"}, "gateway.ca_path", "/dev/null"),
+        ({"ssh_port": 2222}, "gateway.ssh_port", 2222),
+        ({"ssh_user": ""}, "gateway.ssh_user", ""),
+        ({"ssh_user": "admin"}, "gateway.ssh_user", "admin"),
+        ({"strict": True}, "constructed.strict", True),
+        ({"compose": {"a": "b"}}, "constructed.compose", {"a": "b"}),
+        ({"groups": {"a": "b"}}, "constructed.groups", {"a": "b"}),
+        ({"keyed_groups": [{"key": "a"}]}, "constructed.keyed_groups", [{"key": "a"}]),
+        ({"cache": True}, "cache", CacheSettings(enabled=True, timeout=3600, stale=0)),
+        ({"cache": True, "cache_timeout": 10, "cache_stale": 99}, "cache", CacheSettings(enabled=True, timeout=10, stale=99)),
+        ({"host_filters": ["a", "b"]}, "host_filters", ("a", "b")),
+        ({"host_filters": "a in [1, 2]"}, "host_filters", ("a in [1, 2]",)),
+        ({"filters": {}}, "queries", ({},)),
+        ({"filters": None, "include_filters": None, "exclude_filters": None, "host_filters": None}, "queries", ({},)),
+        ({"filters": {"node": 7}}, "queries", ({"node": ("7",)},)),
+        (
+            {"exclude_filters": [{"node": [7, "7", "8"], "listed": False}]},
+            "excludes",
+            ({"listed": ("false",), "node": ("7", "8")},),
+        ),
+    ],
+    ids=str,
+)
+def test_option_becomes_a_setting(options: dict[str, Any], setting: str, value: Any, read: Callable[..., Settings]) -> None:
+    assert attrgetter(setting)(read(options)) == value
+
+
+@pytest.mark.parametrize("version", ["2026-01-21", FLAT_VERSION])
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_api_version_may_be_written_without_quotes(version: str, quote: str, read: Callable[..., Settings]) -> None:
+    assert read(f"plugin: phala.cloud.phala\napi_version: {quote}{version}{quote}\n").api.version == version
+
+
+# The key and the URL
+
+
+def test_url_of_the_environment(read: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", "https://phala.example.org/api/v1/")
+    assert read({}).api.url == "https://phala.example.org/api/v1"
+
+
+def test_url_of_the_file_goes_before_that_of_the_environment(
+    read: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", "https://phala.example.org/api/v1")
+    assert read({"api_url": "https://other.example.org"}).api.url == "https://other.example.org"
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_empty_variables_of_the_environment_count_as_unset(
+    value: str, read: Callable[..., Settings], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_in(home, me={"token": "phak_me"})
+    monkeypatch.setenv("PHALA_CLOUD_API_KEY", "")
+    monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", "")
+    monkeypatch.setenv("PHALA_CLOUD_DIR", value)
+    api = read({}).api
+    assert (api.key, api.url) == ("phak_me", DEFAULT_URL)
+
+
+PROFILES = {
+    "me": {"token": "phak_me"},
+    "work": {
+        "token": "phak_work",
+        "api_prefix": "https://work.example.org/v1",
+        "workspace": {"name": "Work Inc.", "slug": "work-inc"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "key", "url"),
+    [
+        ({}, None, "phak_me", DEFAULT_URL),
+        ({}, KEY, KEY, DEFAULT_URL),
+        ({"profile": "work"}, None, "phak_work", "https://work.example.org/v1"),
+        ({"profile": "work"}, KEY, "phak_work", "https://work.example.org/v1"),
+        ({"profile": "work-inc"}, KEY, "phak_work", "https://work.example.org/v1"),
+        ({"profile": "Work Inc."}, KEY, "phak_work", "https://work.example.org/v1"),
+        ({"api_key": "phak_of-the-file"}, KEY, "phak_of-the-file", DEFAULT_URL),
+        ({"api_key": "phak_of-the-file", "profile": "work"}, KEY, "phak_of-the-file", DEFAULT_URL),
+        ({"profile": "work", "api_url": "https://file.example.org"}, KEY, "phak_work", "https://file.example.org"),
+    ],
+    ids=str,
+)
+def test_key_of_the_file_goes_before_its_profile_before_that_of_the_environment_before_the_current_profile(
+    options: dict[str, Any],
+    environment: str | None,
+    key: str,
+    url: str,
+    read: Callable[..., Settings],
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log_in(home, **PROFILES)
+    monkeypatch.setenv("PHALA_CLOUD_API_KEY", environment or "")
+    api = read(options).api
+    assert (api.key, api.url) == (key, url)
+
+
+def test_url_of_the_current_profile_goes_with_its_key_only(
+    read: Callable[..., Settings], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_in(home, work=PROFILES["work"])
+    assert read({}).api.url == DEFAULT_URL
+    monkeypatch.delenv("PHALA_CLOUD_API_KEY")
+    assert read({}).api.url == "https://work.example.org/v1"
+    monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", "https://env.example.org")
+    assert read({}).api.url == "https://env.example.org"
+
+
+def test_profile_that_is_not_used_is_told(read: Callable[..., Settings], path: Path) -> None:
+    settings = read({"api_key": "phak_of-the-file", "profile": "work"})
+    assert settings.warnings == (f"{path}: profile 'work' is not used, because api_key is set too",)
+
+
+def test_where_the_key_comes_from_is_kept(
+    read: Callable[..., Settings], path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = log_in(home, **PROFILES)
+    assert read({}).api.key_source == "PHALA_CLOUD_API_KEY"
+    assert read({"api_key": "phak_x"}).api.key_source == f"api_key in {path}"
+    monkeypatch.delenv("PHALA_CLOUD_API_KEY")
+    assert read({}).api.key_source == f"profile 'me' of {file}"
+
+
+def test_key_is_not_shown(read: Callable[..., Settings]) -> None:
+    assert KEY not in repr(read({}))
+
+
+def test_stale_cache_without_a_cache_is_told(read: Callable[..., Settings], path: Path) -> None:
+    (warning,) = read({"cache_stale": 60}).warnings
+    assert warning.startswith(f"{path}: cache_stale does nothing while the cache is off")
+
+
+# Templates
+
+
+@pytest.mark.parametrize(
+    ("options", "setting", "value"),
+    [
+        ({"api_key": "phak_{{ what }}"}, "api.key", "phak_here"),
+        ({"api_url": "https://{{ what }}.example.org"}, "api.url", "https://here.example.org"),
+        ({"gateway_domain": "gw.{{ what }}.example.org"}, "gateway.domain", "gw.here.example.org"),
+        ({"filters": {"region": "{{ what | upper }}"}}, "queries", ({"region": ("HERE",)},)),
+        ({"filters": {"region": ["{{ what }}", "there"]}}, "queries", ({"region": ("here",)}, {"region": ("there",)})),
+        ({"filters": {"region": "{{ many }}"}}, "queries", ({"region": ("a",)}, {"region": ("b",)})),
+        ({"filters": {"status": "{{ many }}"}}, "queries", ({"status": ("a", "b")},)),
+        ({"filters": {"listed": "{{ wanted }}"}}, "queries", ({"listed": ("true",)},)),
+        ({"filters": {"node": "{{ number }}"}}, "queries", ({"node": ("7",)},)),
+        ({"include_filters": [{"search": "{{ what }}"}]}, "queries", ({"search": ("here",)},)),
+        ({"exclude_filters": [{"node": "{{ what }}"}]}, "excludes", ({"node": ("here",)},)),
+    ],
+    ids=str,
+)
+def test_text_may_be_a_template_that_sees_extra_variables(
+    options: dict[str, Any], setting: str, value: Any, read: Callable[..., Settings]
+) -> None:
+    extra_vars = {"what": "here", "many": ["a", "b"], "wanted": True, "number": 7}
+    assert attrgetter(setting)(read(options, extra_vars=extra_vars)) == value
+
+
+def test_profile_may_be_a_template(read: Callable[..., Settings], home: Path) -> None:
+    log_in(home, **PROFILES)
+    assert read({"profile": "{{ who }}"}, extra_vars={"who": "work"}).api.key == "phak_work"
+
+
+def test_environment_may_hold_templates(read: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHALA_CLOUD_API_KEY", "phak_{{ what }}")
+    monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", "https://{{ what }}.example.org")
+    api = read({}, extra_vars={"what": "there"}).api
+    assert (api.key, api.url) == ("phak_there", "https://there.example.org")
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        # Unknown keys, with the nearest known one
+        ({"filter": {"region": "US-WEST-1"}}, ["unknown option 'filter'", "'filters'"]),
+        ({"Filters": {}}, ["unknown option 'Filters'", "'filters'"]),
+        ({"exclude_filter": []}, ["unknown option 'exclude_filter'", "'exclude_filters'"]),
+        ({"zzz": 1}, ["unknown option 'zzz'", "api_key", "hostnames"]),
+        ({1: 2}, ["unknown option 1"]),
+        ({"filters": {"regoin": "US-WEST-1"}}, ["filters: unknown filter 'regoin'", "'region'"]),
+        ({"filters": {"page_size": 5}}, ["filters: unknown filter 'page_size'"]),
+        ({"filters": {"page": 1}}, ["filters: unknown filter 'page'"]),
+        ({"include_filters": [{"status": "a"}, {"nodes": "a"}]}, ["include_filters[1]: unknown filter 'nodes'", "'node'"]),
+        ({"exclude_filters": [{"stauts": "a"}]}, ["exclude_filters[0]: unknown filter 'stauts'", "'status'"]),
+        # Empty and undefined filters
+        ({"filters": {"region": ""}}, ["filters.region", "is empty"]),
+        ({"filters": {"region": "  "}}, ["filters.region", "is empty"]),
+        ({"filters": {"region": None}}, ["filters.region", "is empty"]),
+        ({"filters": {"region": []}}, ["filters.region", "empty"]),
+        ({"filters": {"region": ["a", ""]}}, ["filters.region", "is empty"]),
+        ({"filters": {"region": ["a", None]}}, ["filters.region", "is empty"]),
+        ({"filters": {"listed": None}}, ["filters.listed", "is empty"]),
+        ({"filters": {"region": "{{ nothing }}"}}, ["filters.region", "'nothing' is undefined", "-e"]),
+        ({"filters": {"region": ["a", "{{ nothing }}"]}}, ["filters.region", "'nothing' is undefined"]),
+        ({"filters": {"region": "{{ empty }}"}}, ["filters.region", "is empty"]),
+        ({"filters": {"region": "{{ none }}"}}, ["filters.region", "is empty"]),
+        ({"filters": {"region": "{{ empty_list }}"}}, ["filters.region", "empty"]),
+        ({"filters": {"region": "{{ what"}}, ["filters.region"]),
+        ({"filters": {"region": "{{ 1 / 0 }}"}}, ["filters.region", "zero"]),
+        ({"include_filters": [{}]}, ["include_filters[0]", "empty"]),
+        ({"include_filters": [{"region": "a"}, {}]}, ["include_filters[1]", "empty"]),
+        ({"include_filters": [{"search": ""}]}, ["include_filters[0].search", "is empty"]),
+        ({"exclude_filters": [{}]}, ["exclude_filters[0]", "empty"]),
+        ({"exclude_filters": [{"region": None}]}, ["exclude_filters[0].region", "is empty"]),
+        ({"host_filters": [""]}, ["host_filters[0]"]),
+        ({"host_filters": [None]}, ["host_filters[0]"]),
+        # Wrong types and values
+        ({"filters": {"listed": "maybe"}}, ["filters.listed", "true or false", "'maybe'"]),
+        ({"filters": {"region": {"a": "b"}}}, ["filters.region", "text"]),
+        ({"filters": {"region": [["a"]]}}, ["filters.region", "text"]),
+        ({"filters": {"region": True}}, ["filters.region", "text", "quotes"]),
+        ({"filters": {"region": 1.5}}, ["filters.region", "text", "quotes"]),
+        ({"filters": "region"}, ["filters", "dictionary", "'region'"]),
+        ({"filters": ["region"]}, ["filters", "dictionary"]),
+        ({"include_filters": {"region": "a"}}, ["include_filters", "list"]),
+        ({"include_filters": ["region"]}, ["include_filters[0]", "dictionary", "'region'"]),
+        ({"exclude_filters": [None]}, ["exclude_filters[0]", "dictionary"]),
+        ({"exclude_filters": [{"search": "a"}]}, ["exclude_filters[0].search", "service can search"]),
+        ({"exclude_filters": [{"kms_slug": "a"}]}, ["exclude_filters[0].kms_slug", "2026-01-21", "kms_type", FLAT_VERSION]),
+        ({"host_filters": [{"a": "b"}]}, ["host_filters[0]", "condition"]),
+        ({"page_size": 500}, ["page_size", "500", "1 to 100"]),
+        ({"page_size": 0}, ["page_size", "0", "1 to 100"]),
+        ({"page_size": "many"}, ["page_size", "whole number", "'many'"]),
+        ({"page_size": True}, ["page_size", "whole number"]),
+        ({"concurrency": 0}, ["concurrency", "1 to 32"]),
+        ({"concurrency": 33}, ["concurrency", "1 to 32"]),
+        ({"timeout": 0}, ["timeout", "at least 1"]),
+        ({"timeout": 1.5}, ["timeout", "whole number", "1.5"]),
+        ({"retries": -1}, ["retries", "at least 0"]),
+        ({"cache_stale": -1}, ["cache_stale", "at least 0"]),
+        ({"gateway_port": 0}, ["gateway_port", "1 to 65535"]),
+        ({"gateway_port": 65536}, ["gateway_port", "1 to 65535"]),
+        ({"ssh_port": 70000}, ["ssh_port", "1 to 65535"]),
+        ({"validate_certs": "flase"}, ["validate_certs", "true or false", "'flase'"]),
+        ({"strict": []}, ["strict", "true or false"]),
+        ({"ca_path": "/no/such/file"}, ["ca_path", "/no/such/file"]),
+        ({"gateway_ca_path": "/no/such/file"}, ["gateway_ca_path", "/no/such/file"]),
+        ({"api_version": "next year"}, ["api_version", "'next year'"]),
+        ({"api_version": ["2026-01-21"]}, ["api_version", "text"]),
+        ({"hostnames": ["nmae"]}, ["hostnames", "'nmae'", "'name'"]),
+        ({"hostnames": ["zzz"]}, ["hostnames", "'zzz'", "vm_uuid"]),
+        ({"hostnames": ["cvm_name"]}, ["hostnames", "'cvm_name'"]),
+        ({"hostnames": []}, ["hostnames", "empty"]),
+        ({"hostnames": [""]}, ["hostnames[0]"]),
+        ({"hostvars_prefix": "a-b"}, ["hostvars_prefix", "'a-b'"]),
+        ({"hostvars_prefix": "1"}, ["hostvars_prefix", "'1'"]),
+        ({"hostvars_prefix": "ansible_"}, ["hostvars_prefix", "'ansible_'"]),
+        ({"hostvars_suffix": "-"}, ["hostvars_suffix", "'-'"]),
+        ({"group": "all"}, ["group", "'all'"]),
+        ({"group": "ungrouped"}, ["group", "'ungrouped'"]),
+        ({"group": "my-cvms"}, ["group", "'my-cvms'"]),
+        ({"group": "1st"}, ["group", "'1st'"]),
+        ({"group": ""}, ["group", "''"]),
+        ({"group": "region_US_WEST_1"}, ["group", "'region_US_WEST_1'", "group_by"]),
+        ({"group": "x_status_running", "group_prefix": "x_"}, ["group", "'x_status_running'"]),
+        ({"group_by": ["region", "zone"]}, ["group_by", "'zone'"]),
+        ({"group_by": ["regions"]}, ["group_by", "'regions'", "'region'"]),
+        ({"connect_with": "ssh"}, ["connect_with", "'ssh'", "gateway", "none"]),
+        ({"gateway_domain": "https://gw.example.org"}, ["gateway_domain", "'https://gw.example.org'"]),
+        ({"gateway_domain": "gw.example.org:port"}, ["gateway_domain"]),
+        ({"gateway_domain": "gw example"}, ["gateway_domain"]),
+        ({"gateway_domain": "-oProxyCommand=x"}, ["gateway_domain"]),
+        ({"gateway_domain": "{{ empty }}"}, ["gateway_domain", "is empty"]),
+        ({"gateway_domain": "{{ nothing }}"}, ["gateway_domain", "'nothing' is undefined"]),
+        ({"keyed_groups": [{"prefix": "a"}]}, ["keyed_groups[0]", "key"]),
+        ({"keyed_groups": ["phala_region"]}, ["keyed_groups[0]", "key"]),
+        ({"keyed_groups": {"key": "a"}}, ["keyed_groups", "list"]),
+        ({"compose": {"a": 1}}, ["compose.a", "quotes"]),
+        ({"compose": "a"}, ["compose", "dictionary"]),
+        ({"groups": {"a": 1}}, ["groups.a", "quotes"]),
+        # The URL
+        ({"api_url": "http://phala.example.org/api/v1"}, ["api_url", "unencrypted", "https"]),
+        ({"api_url": "http://10.0.0.1/api/v1"}, ["api_url", "unencrypted"]),
+        ({"api_url": "http://localhost.example.org/api/v1"}, ["api_url", "unencrypted"]),
+        ({"api_url": "http://127.0.0.1.example.org/api/v1"}, ["api_url", "unencrypted"]),
+        ({"api_url": "phala.example.org/api/v1"}, ["api_url", "no URL", "https://"]),
+        ({"api_url": "ftp://phala.example.org"}, ["api_url", "no URL"]),
+        ({"api_url": "https://"}, ["api_url", "no URL"]),
+        ({"api_url": "https://[::1"}, ["api_url", "no URL"]),
+        ({"api_url": "https://phala.example.org:port"}, ["api_url", "no URL"]),
+        ({"api_url": "https://phala.example.org/a b"}, ["api_url", "no URL"]),
+        ({"api_url": "https://phala.example.org/api?x=y"}, ["api_url", "'?'"]),
+        ({"api_url": "https://phala.example.org/api#x"}, ["api_url", "'#'"]),
+        ({"api_url": "https://user:secret@phala.example.org"}, ["api_url", "password"]),
+        ({"api_url": "{{ empty }}"}, ["api_url", "is empty"]),
+        # The key
+        ({"api_key": "two words"}, ["api_key", "blank"]),
+        ({"api_key": "phak_x\n"}, ["api_key", "line break"]),
+        ({"api_key": "phak_\N{LATIN SMALL LETTER E WITH ACUTE}"}, ["api_key", "ASCII"]),
+        ({"api_key": ""}, ["api_key", "empty"]),
+        ({"api_key": "{{ empty }}"}, ["api_key", "empty"]),
+        ({"api_key": "{{ nothing }}"}, ["api_key", "-e"]),
+        ({"profile": "{{ empty }}"}, ["profile", "is empty"]),
+        ({"profile": "work"}, ["profile", "credentials.json", "phala login"]),
+    ],
+    ids=str,
+)
+def test_problem_is_told_with_what_to_change(
+    options: dict[Any, Any], named: list[str], problems: Callable[..., list[str]]
+) -> None:
+    extra_vars = {"empty": "", "none": None, "empty_list": []}
+    (problem,) = problems(options, extra_vars=extra_vars)
+    assert [words for words in named if words not in problem] == []
+
+
+def test_all_problems_are_told_at_once(problems: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PHALA_CLOUD_API_KEY")
+    told = problems(
+        {
+            "filter": {},
+            "page_size": 500,
+            "timeout": "soon",
+            "connect_with": "ssh",
+            "group_by": "zone",
+            "api_url": "http://phala.example.org",
+            "filters": {"regoin": "a", "listed": "maybe", "region": ""},
+            "exclude_filters": [{}, {"search": "a"}],
+            "hostnames": ["nmae"],
+        }
+    )
+    names = [problem.replace(":", " ").split()[0] for problem in told]
+    assert sorted(names) == sorted(
+        [
+            "unknown", "timeout", "connect_with", "group_by", "there", "api_url", "page_size", "filters", "filters.listed",
+            "filters.region", "exclude_filters[0]", "exclude_filters[1].search", "hostnames",
+        ]
+    )  # fmt: skip
+
+
+def test_missing_key_names_every_way_to_give_one(
+    problems: Callable[..., list[str]], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PHALA_CLOUD_API_KEY")
+    (problem,) = problems({})
+    words = ("api_key", "PHALA_CLOUD_API_KEY", "phala login", str(home / ".phala-cloud" / "credentials.json"))
+    assert [word for word in words if word not in problem] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("", "JSON"),
+        ("{", "JSON"),
+        ("[]", "profiles"),
+        ('{"schema_version": 1, "profiles": {}}', "no profile"),
+        ('{"schema_version": 2, "profiles": {"a": {"token": "phak_x"}}}', "schema_version 2"),
+        ('{"schema_version": 1, "current_profile": "a", "profiles": {"a": {"token": ""}}}', "no token"),
+        ('{"schema_version": 1, "current_profile": "b", "profiles": {"a": {"token": "phak_x"}}}', "no profile 'b'"),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"profile": "a"}])
+def test_broken_credentials_are_an_error_where_they_are_needed(
+    options: dict[str, Any],
+    content: str,
+    named: str,
+    problems: Callable[..., list[str]],
+    read: Callable[..., Settings],
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = log_in(home, a={})
+    file.write_text(content)
+    assert read({}).api.key == KEY
+    monkeypatch.delenv("PHALA_CLOUD_API_KEY")
+    if options and "'b'" in named:
+        assert read(options).api.key == "phak_x"
+        return
+    (problem,) = problems(options)
+    assert str(file) in problem
+    assert named in problem
+    assert "phak_x" not in problem
+
+
+@pytest.mark.parametrize("file", ["file", "environment", "profile"])
+def test_plain_http_to_another_machine_is_refused_wherever_it_is_written(
+    file: str, problems: Callable[..., list[str]], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "http://phala.example.org/api/v1"
+    log_in(home, me={"token": "phak_me", "api_prefix": url})
+    options: dict[str, str] = {"api_url": url} if file == "file" else {}
+    if file == "environment":
+        monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", url)
+    if file == "profile":
+        options["profile"] = "me"
+    (problem,) = problems(options)
+    assert "unencrypted" in problem
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"api_key": ["phak_secret"]},
+        {"api_key": {"phak_secret": "phak_secret"}},
+        {"api_key": "phak_secret two"},
+        {"api_key": "phak_secret{{"},
+        {"api_key": "phak_secret{{ nothing }}"},
+        {"api_key": "phak_secret{{ 1 / 0 }}"},
+        {"api_key": "phak_secret", "page_size": 500},
+        {"api_key": "phak_secret", "profile": "work", "filter": {}},
+    ],
+    ids=str,
+)
+def test_no_problem_shows_the_key(options: dict[str, Any], problems: Callable[..., list[str]]) -> None:
+    assert "secret" not in " ".join(problems(options))
+
+
+@pytest.mark.parametrize("name", ["PHALA_CLOUD_API_KEY", "PHALA_CLOUD_API_PREFIX"])
+def test_problem_names_the_variable_of_the_environment(
+    name: str, problems: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "not one word, no URL")
+    (problem,) = problems({})
+    assert name in problem
+
+
+def test_problem_names_the_profile(problems: Callable[..., list[str]], home: Path) -> None:
+    file = log_in(home, me={"token": "phak_me", "api_prefix": "no URL"})
+    (problem,) = problems({"profile": "me"})
+    assert "'me'" in problem
+    assert str(file) in problem
+
+
+@pytest.mark.parametrize("name", ["timeout", "retries", "page_size", "concurrency", "cache_stale", "gateway_port", "ssh_port"])
+def test_number_without_a_value_is_its_default(name: str, read: Callable[..., Settings]) -> None:
+    assert read(f"plugin: phala.cloud.phala\n{name}:\n") == read({})
+
+
+@pytest.mark.parametrize(
+    "name", ["api_key", "api_url", "api_version", "filters", "hostnames", "group", "group_by", "connect_with"]
+)
+def test_option_without_a_value_counts_as_not_given(name: str, read: Callable[..., Settings]) -> None:
+    assert read(f"plugin: phala.cloud.phala\n{name}:\n") == read({})

@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import string
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from ansible.utils.unsafe_proxy import wrap_var
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.phala.cloud.plugins.plugin_utils.trust import MAX_DEPTH, Marker, UnpublishableError, is_possible_template
+
+try:
+    from ansible.template import is_trusted_as_template
+except ImportError:  # before 2.19 text without a mark is trusted
+
+    def is_trusted_as_template(value: Any) -> bool:
+        return not hasattr(value, "__UNSAFE__")
+
+
+HARMLESS = [
+    "",
+    "web",
+    "US-WEST-1",
+    "dstack-dev-0.5.7-9b6a5239",
+    "a % b",
+    "$x",
+    "jinja2:",
+    " #jinja",
+    "x #jinja2: y",
+    "\N{SNOWMAN}",
+]
+SUSPECT = [
+    "{{ 7 * 7 }}",
+    "{",
+    "}",
+    "a {% raw",
+    "{# x #}",
+    "#jinja2:x",
+    " \t#JINJA2: a:'[['",
+    "#Jinja2:variable_start_string:'[%'",
+]
+
+
+@pytest.mark.parametrize(("texts", "possible"), [(HARMLESS, False), (SUSPECT, True)], ids=["harmless", "suspect"])
+def test_template_is_told_by_its_braces_or_header(texts: list[str], *, possible: bool) -> None:
+    assert {text: is_possible_template(text) for text in texts} == dict.fromkeys(texts, possible)
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_harmless_text_is_plain_and_trusted(text: str) -> None:
+    marked = Marker().mark(text)
+    assert marked == text
+    assert is_trusted_as_template(marked)
+    assert json.dumps(marked) == json.dumps(text)
+
+
+@pytest.mark.parametrize("text", SUSPECT)
+def test_suspect_text_is_not_trusted(text: str) -> None:
+    marked = Marker().mark(text)
+    assert marked == text
+    assert not is_trusted_as_template(marked)
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_mark_that_core_put_on_harmless_text_is_taken_off(text: str) -> None:
+    assert is_trusted_as_template(Marker().mark(wrap_var(text)))
+
+
+@given(st.text(alphabet=string.ascii_letters + "{}%#: \n\t'[]()*7|", max_size=40) | st.sampled_from(SUSPECT))
+def test_no_marked_text_is_run(text: str) -> None:
+    templar = Templar(loader=DataLoader(), variables={"x": Marker().mark(text)})
+    assert str(templar.template(Marker().mark(text))) == text
+
+
+def test_values_are_marked_at_every_depth_and_copied() -> None:
+    value = {"a": ["{{ 1 }}", {"b": "{{ 2 }}", "c": "plain"}], "d": ({"e": "#jinja2:"},)}
+    marked = Marker().mark(value)
+    assert marked == {"a": ["{{ 1 }}", {"b": "{{ 2 }}", "c": "plain"}], "d": [{"e": "#jinja2:"}]}
+    texts = [marked["a"][0], marked["a"][1]["b"], marked["a"][1]["c"], marked["d"][0]["e"]]
+    assert [is_trusted_as_template(text) for text in texts] == [False, False, True, False]
+    marked["a"].clear()
+    assert value["a"]
+
+
+def test_json_types_stay_what_they_are() -> None:
+    value = {"i": 1, "f": 1.0, "b": True, "n": None, "l": [], "d": {}, "s": "1", "big": 10**30}
+    marked = Marker().mark(value)
+    assert marked == value
+    assert {name: type(entry) for name, entry in marked.items() if name != "s"} == {
+        name: type(entry) for name, entry in value.items() if name != "s"
+    }
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
+def test_number_that_json_cannot_print_is_null(number: float) -> None:
+    assert Marker().mark({"a": [number]}) == {"a": [None]}
+
+
+def test_lone_surrogates_are_replaced() -> None:
+    marked = Marker().mark({"\ud800": "a\udfffb", "\N{SNOWMAN}": "\N{PILE OF POO}"})
+    assert json.dumps(marked, ensure_ascii=False).encode()
+    assert marked["\N{SNOWMAN}"] == "\N{PILE OF POO}"
+
+
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"a": value}])
+def test_value_of_too_many_levels_is_refused(wrap: Any) -> None:
+    value: Any = "x"
+    for _level in range(MAX_DEPTH):
+        value = wrap(value)
+    assert Marker().mark(value) == value
+    with pytest.raises(UnpublishableError):
+        Marker().mark(wrap(value))
