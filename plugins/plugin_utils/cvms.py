@@ -209,11 +209,13 @@ def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def _megabytes(gigabytes: Any) -> Any:
+def _megabytes(gigabytes: Any) -> int | float | None:
     """Return GB as MB, a whole number where it is one."""
-    if not isinstance(gigabytes, (int, float)) or isinstance(gigabytes, bool) or not math.isfinite(gigabytes):
+    if isinstance(gigabytes, bool) or not isinstance(gigabytes, (int, float)):
         return None
     megabytes = gigabytes * MEGABYTES_PER_GIGABYTE
+    if isinstance(megabytes, float) and not math.isfinite(megabytes):
+        return None
     return int(megabytes) if megabytes == int(megabytes) else megabytes
 
 
