@@ -55,7 +55,7 @@ class Draw:
     """Draw from sequences by `random.random()` alone, the one method whose sequence Python promises to keep."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311
+        self._random = random.Random(seed)
 
     def number(self, below: int) -> int:
         return int(self._random.random() * below)

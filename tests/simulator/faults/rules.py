@@ -29,7 +29,7 @@ class Rule:
         self._times = times
         self._page = page
         self._probability = probability
-        self._random = random.Random(seed)  # noqa: S311
+        self._random = random.Random(seed)
 
     @property
     def spent(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import requests
+
 from ansible_collections.phala.cloud.tests.simulator import Simulator, make_fleet
 
 Get = Callable[..., requests.Response]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import requests
+
 from ansible_collections.phala.cloud.tests.simulator import make_fleet
 
 

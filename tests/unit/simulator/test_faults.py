@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+
 from ansible_collections.phala.cloud.tests.simulator import make_fleet
 from ansible_collections.phala.cloud.tests.simulator.faults import (
     EMPTY_PAGE,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 
 WEB = App(

@@ -7,6 +7,7 @@ import hashlib
 import json
 
 import pytest
+
 from ansible_collections.phala.cloud.tests.simulator import FLAT, NESTED, App, Cvm, live_cvms, make_fleet, render
 
 PINNED = "eed2d0cf6cf0b744dc2d907dcfeb69ceefa058a8f949f6d68723910284fd35d4"

@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.phala.cloud.tests.simulator import Simulator, make_fleet
 
 pytestmark = pytest.mark.slow
@@ -48,16 +49,16 @@ def test_cli_lists_the_apps(phala: list[str], tmp_path: Path) -> None:
         shown = _run(phala, tmp_path, "apps", "--page-size", "100", **_environment(simulator))
     assert shown["success"] is True
     assert shown["total"] == len(simulator.fleet)
-    assert len(shown["items"]) == len(simulator.fleet)
-    (request,) = simulator.requests
+    with_a_uuid = [app.app_id for app in simulator.fleet if app.current_cvm and app.current_cvm.vm_uuid]
+    assert [item["appId"] for item in shown["items"]] == with_a_uuid
+    request = simulator.requests[0]
     assert (request.path, request.headers["x-phala-version"]) == ("/api/v1/apps", "2026-01-21")
 
 
 def test_cli_repeats_status(phala: list[str], tmp_path: Path) -> None:
     with Simulator() as simulator:
         _run(phala, tmp_path, "apps", "--status", "running", "--status", "stopped", **_environment(simulator))
-    (request,) = simulator.requests
-    assert request.values("status") == ["running", "stopped"]
+    assert simulator.requests[0].values("status") == ["running", "stopped"]
 
 
 @pytest.mark.parametrize("profile", ["work", "example-team", "Example team"], ids=["name", "slug", "workspace"])

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.phala.cloud.tests.simulator import Simulator, make_fleet
 
 models = pytest.importorskip("phala_cloud.models.apps", reason="the official SDK, phala-cloud, is not installed")

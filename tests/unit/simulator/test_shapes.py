@@ -6,12 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+
 from ansible_collections.phala.cloud.tests.simulator import FLAT, NESTED, App, Cvm, make_fleet, render
 from ansible_collections.phala.cloud.tests.simulator.shapes import FlatPage, NestedPage, shape_of
 from ansible_collections.phala.cloud.tests.simulator.shapes.flat import FlatApp, FlatCvm
 from ansible_collections.phala.cloud.tests.simulator.shapes.nested import NestedApp, NestedCvm
 from ansible_collections.phala.cloud.tests.simulator.shapes.shared import MinimalApp
-from pydantic import ValidationError
 
 FLEET = make_fleet(seed=7, cvms=500)
 NUMBERS = {"page": 1, "page_size": 100, "total": 1, "total_pages": 1}

@@ -8,6 +8,7 @@ import time
 
 import pytest
 import requests
+
 from ansible_collections.phala.cloud.tests.simulator.faults import Close, Hang, Reset, Trickle, Truncate, WrongLength
 
 
