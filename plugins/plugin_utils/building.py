@@ -155,7 +155,8 @@ def _wanted_name(plugin: Any, settings: Settings, host: Host, marker: Marker) ->
         if entry in core:
             text = core[entry] if isinstance(core[entry], (str, int)) and not isinstance(core[entry], bool) else ""
         else:
-            variables = {**marker.mark_variables(core, lambda _name, _reason: None), **host.variables}
+            bare = marker.mark_variables({**host.cvm.fields, **core}, lambda _name, _reason: None)
+            variables = {**bare, **host.variables}
             text = render_name(plugin, entry, variables, strict=settings.constructed.strict)
         if name := safe_host_name(str(text)):
             return name
