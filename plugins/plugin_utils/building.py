@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.errors import AnsibleParserError
+from ansible.inventory.host import Host as CoreHost
 from ansible.utils.vars import combine_vars
 
 from ansible_collections.phala.cloud.plugins.plugin_utils.connection import group_connection
@@ -142,10 +143,17 @@ def _construct(
     options = settings.constructed
     if not (options.compose or options.groups or options.keyed_groups):
         return [Recorder(names[host.cvm.identity]) for host in hosts]
+    shared = group_connection(settings.gateway) if settings.gateway else {}
     return [
-        construct(plugin, options, name, host.variables, marker, warnings.left_out(name))
+        construct(plugin, options, name, _visible(host, name, settings.group, shared), marker, warnings.left_out(name))
         for host, name in ((host, names[host.cvm.identity]) for host in hosts)
     ]
+
+
+def _visible(host: Host, name: str, group: str, shared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables that the host's expressions see: core's and the group's too, as in core's constructed plugin."""
+    magic = CoreHost(name, gen_uuid=False).get_magic_vars()
+    return {**shared, **host.variables, **magic, "group_names": sorted({group, *host.groups})}
 
 
 def _wanted_name(plugin: Any, settings: Settings, host: Host, marker: Marker) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleParserError, AnsibleUndefinedVariable
 
 from ansible_collections.phala.cloud.plugins.plugin_utils.settings import ConstructedSettings
-from ansible_collections.phala.cloud.plugins.plugin_utils.trust import LeftOut, Marker
+from ansible_collections.phala.cloud.plugins.plugin_utils.trust import LeftOut, Marker, plain
 
 
 @dataclass
@@ -31,16 +31,16 @@ class Recorder:
         self.variables[name] = value
 
     def add_group(self, group: str) -> str:
-        return _plain(group)
+        return plain(group)
 
     def add_host(self, _host: str, group: str) -> None:
-        self.groups.append(_plain(group))
+        self.groups.append(plain(group))
 
     def add_child(self, group: str, child: str) -> None:
         if child is self.host:
-            self.groups.append(_plain(group))
+            self.groups.append(plain(group))
         else:
-            self.parents.append((_plain(group), _plain(child)))
+            self.parents.append((plain(group), plain(child)))
 
     def all_groups(self) -> set[str]:
         """Return every group that was named, as a host's or as a parent."""
@@ -50,7 +50,7 @@ class Recorder:
 def construct(
     plugin: Any, options: ConstructedSettings, host: str, variables: Mapping[str, Any], marker: Marker, left_out: LeftOut
 ) -> Recorder:
-    """Return the variables, groups and parents of groups that the constructed options make of a host's variables.
+    """Return the variables, groups and parents of groups that the constructed options make of what the expressions see.
 
     :param left_out: is told each composed variable that cannot be published, and why
     :raises AnsibleError: by core, when ``strict`` is set and an expression fails
@@ -58,7 +58,7 @@ def construct(
     recorder = Recorder(host)
     inventory, plugin.inventory = plugin.inventory, recorder
     try:
-        known = {**variables, "inventory_hostname": host}
+        known = dict(variables)
         plugin._set_composite_vars(options.compose, known, host, strict=options.strict)
         # Two harmless texts joined by an expression can be a template, so each result is judged anew.
         recorder.variables = marker.mark_variables(recorder.variables, left_out)
@@ -111,8 +111,3 @@ def render_name(plugin: Any, template: str, variables: Mapping[str, Any], *, str
 def _failure(option: str, expression: str, error: Exception) -> AnsibleParserError:
     """Return an error that must be raised without its cause: core shows the cause with lines of the file, maybe the key's."""
     return AnsibleParserError(f"{option}: {str(expression)!r} failed: {error}")
-
-
-def _plain(text: str) -> str:
-    """Return text that core marked as plain text: a group of an unsafe name is printed as a dictionary before 2.19."""
-    return "".join((text, ""))

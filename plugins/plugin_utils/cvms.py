@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 Filter = Mapping[str, tuple[str, ...]]  # the service's filter names, each with the values that meet it
@@ -96,25 +97,25 @@ def _app_cvms(app: Mapping[str, Any], note: Note) -> list[Cvm]:
     if not raw_cvms:
         note(f"left out app {_named(app, 'app_id')}: the API shows no CVM of it")
         return []
-    shown = [raw for raw in raw_cvms if not raw.get("deleted_at")]
-    for raw in raw_cvms:
-        if raw.get("deleted_at"):
+    shown = {identity: raw for identity, raw in raw_cvms.items() if not raw.get("deleted_at")}
+    for identity, raw in raw_cvms.items():
+        if identity not in shown:
             note(f"left out CVM {_named(raw, 'vm_uuid')}: it was deleted at {raw['deleted_at']!r}")
     metadata = {name: value for name, value in app.items() if name not in ("cvms", "current_cvm")}
     is_only_cvm = len(shown) == 1 and not _has_more_cvms(app)
     return [
         Cvm(
-            core=_core(raw, metadata, is_current=raw is current),
+            core=_core(raw, metadata, is_current=identity == current),
             fields={name: value for name, value in raw.items() if name not in _CORE_NAMES},
-            identity=_identity(raw),
+            identity=identity,
             is_only_cvm=is_only_cvm,
         )
-        for raw in shown
+        for identity, raw in shown.items()
     ]
 
 
-def _raw_cvms(app: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """Return the app's CVMs, each once, and which of them is the current one."""
+def _raw_cvms(app: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], str | None]:
+    """Return the app's CVMs by their identity, and that of the current one."""
     listed, current = _or_default(app.get("cvms"), []), _or_default(app.get("current_cvm"), {})
     if not isinstance(listed, list):
         raise AnswerError(f"cvms of app {_named(app, 'app_id')} is {type(listed).__name__} where a list belongs")
@@ -123,11 +124,14 @@ def _raw_cvms(app: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, A
             raise AnswerError(f"a CVM of app {_named(app, 'app_id')} is {type(raw).__name__} where an object belongs")
     cvms: dict[str, dict[str, Any]] = {}
     for raw in listed:
-        cvms.setdefault(_identity(raw), raw)
+        cvms.setdefault(_identity(raw, app, cvms), raw)
     if not current:
-        return list(cvms.values()), None
-    same = next((raw for raw in cvms.values() if _is_same(raw, current)), None)
-    return ([*cvms.values(), current], current) if same is None else (list(cvms.values()), same)
+        return cvms, None
+    same = next((identity for identity, raw in cvms.items() if _is_same(raw, current)), None)
+    if same is None:
+        same = _identity(current, app, cvms)
+        cvms[same] = current
+    return cvms, same
 
 
 def _or_default(value: Any, default: Any) -> Any:
@@ -142,11 +146,14 @@ def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return one == other
 
 
-def _identity(raw: Mapping[str, Any]) -> str:
+def _identity(raw: Mapping[str, Any], app: Mapping[str, Any], others: Collection[str]) -> str:
+    """Return what sets the CVM apart: an identifier, else its app, what it shows, and a number among those that show the same."""
     for name in IDENTIFIERS:
         if raw.get(name):
             return f"{name} {raw[name]!r}"
-    return hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()
+    shown = json.dumps([app.get("id"), app.get("app_id"), raw], sort_keys=True)
+    content = hashlib.sha256(shown.encode()).hexdigest()
+    return next(identity for number in count(1) if (identity := f"{content} {number}") not in others)
 
 
 def _has_more_cvms(app: Mapping[str, Any]) -> bool:

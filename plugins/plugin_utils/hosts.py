@@ -78,7 +78,7 @@ class VariableNames:
     def _final(self, name: str) -> str | None:
         final = f"{self._prefix}{name}{self._suffix}"
         # Core's own names would change how Ansible works, whoever chose them.
-        is_safe = isidentifier(final) and not final.startswith("ansible_") and final not in C.INTERNAL_STATIC_VARS
+        is_safe = isidentifier(final) and not final.startswith("ansible_") and final not in {"omit", *C.INTERNAL_STATIC_VARS}
         return final if is_safe else None
 
 

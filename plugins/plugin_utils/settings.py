@@ -26,6 +26,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils.credentials import (
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import CORE_VARIABLES, Filter
 from ansible_collections.phala.cloud.plugins.plugin_utils.option_types import shown, suggest, type_problem, well_typed
+from ansible_collections.phala.cloud.plugins.plugin_utils.trust import plain
 
 FILTERS = (
     "base_image",
@@ -353,7 +354,7 @@ class _Reader:
         return prefix, suffix
 
     def _group(self) -> str:
-        group = self.option("group") or ""
+        group = plain(self.option("group") or "")
         beginnings = [f"{self.option('group_prefix') or ''}{dimension}_" for dimension in self.option("group_by") or ()]
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", group) or group in ("all", "ungrouped"):
             self.problems.append(

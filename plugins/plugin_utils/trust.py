@@ -35,6 +35,12 @@ def is_possible_template(text: str) -> bool:
     return "{" in text or "}" in text or text.lstrip()[: len(OVERRIDE_HEADER)].lower() == OVERRIDE_HEADER
 
 
+def plain(text: str) -> str:
+    """Return a text without the marks that core put on it, which names of hosts and groups must not carry."""
+    # A marked text is of a subclass, which str() keeps on some versions and join() on none.
+    return "".join((text, ""))
+
+
 class Marker:
     """Mark values for publication; the texts of a fleet repeat, so each is judged and tagged once."""
 
@@ -115,13 +121,12 @@ class Marker:
         return clean
 
     def _mark_text(self, text: str) -> str:
-        # A text that core marked already is a subclass: join() alone gives a plain copy on every version.
-        plain = _clean("".join((text, "")))
+        unmarked = _clean(plain(text))
         marked: str
-        if is_possible_template(plain):
-            marked = wrap_var(plain)
+        if is_possible_template(unmarked):
+            marked = wrap_var(unmarked)
         else:
-            marked = trust_as_template(plain) if trust_as_template else plain
+            marked = trust_as_template(unmarked) if trust_as_template else unmarked
         self._marked[text] = marked
         return marked
 
