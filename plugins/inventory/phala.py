@@ -1,4 +1,5 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The inventory plugin ``phala.cloud.phala``."""
@@ -210,50 +211,48 @@ options:
 """
 
 EXAMPLES = r"""
-# phala.yml: all CVMs of the account that PHALA_CLOUD_API_KEY, or else 'phala login', gives access to.
----
+# This line alone, in a file such as phala.yml, lists all CVMs of the account that PHALA_CLOUD_API_KEY, or else
+# 'phala login', gives access to. All that follows is optional.
 plugin: phala.cloud.phala
 
-# running.phala.yml: the running CVMs of a region that is chosen when it is run:
-#   ansible-inventory -i running.phala.yml -e target=US-WEST-1 --graph
----
-plugin: phala.cloud.phala
+# The running CVMs of a region that is chosen when the file is used:
+#   ansible-inventory -i phala.yml -e target=US-WEST-1 --graph
 filters:
   region: "{{ target }}"
   status: running
 
-# dev.phala.yml: dev images, which can be reached over SSH, of two regions, without one node and without small machines.
----
-plugin: phala.cloud.phala
-filters:
-  region: [US-WEST-1, US-EAST-1]
+# All CVMs whose name contains "api" as well, in whatever region and status.
+include_filters:
+  - search: api
+
+# But none on this node, and of machines with GPUs none that are stopped.
 exclude_filters:
-  - node: prod7
+  - node: prod9
+  - instance_type: [h100.small, h200.small]
+    status: stopped
+
+# And only those with two virtual processors or more. Variables are null where the service does not tell.
 host_filters:
-  - phala_is_dev is true
   - (phala_vcpu or 0) >= 2
 
-# everything.phala.yml: names, groups and variables of one's own, with a cache.
----
-plugin: phala.cloud.phala
-profile: my-workspace
-include_filters:
-  - region: US-WEST-1
-    status: running
-  - search: web
+# Names such as web-us-west-1, or the CVM's own name.
 hostnames:
   - "{{ app_name }}-{{ region | lower }}"
   - name
-group: cvms
-group_prefix: phala_
-group_by: [region, status, app, os_type]
+
+# Groups such as region_US_WEST_1, app_web and os_type_dev, the latter of images that can be reached over SSH.
+group_by: [region, app, os_type]
+
+# Variables and groups of one's own.
 compose:
   memory_gb: phala_memory / 1024
 groups:
-  gpu: phala_gpu_count | default(0, true) > 0
+  gpu: (phala_gpu_count or 0) > 0
 keyed_groups:
   - key: phala_app.kms_type
-    prefix: app_kms
+    prefix: kms
+
+# Ask the service every five minutes at the most, and live without it for an hour.
 cache: true
 cache_plugin: ansible.builtin.jsonfile
 cache_connection: ~/.cache/phala-inventory

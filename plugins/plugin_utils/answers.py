@@ -78,15 +78,12 @@ def _from_service(settings: Settings, note: Callable[[str], None], warn: Callabl
 
 def _fetch(settings: Settings, note: Callable[[str], None]) -> Fetched:
     # Imported here because a hit of the cache needs none of it: requests takes longer than all the rest of the plugin.
-    try:
-        import requests as _requests  # noqa: F401
-    except ImportError as error:
-        raise AnsibleParserError(
-            f"the Python package requests is missing: run '{sys.executable} -m pip install requests'"
-        ) from error
-    from ansible_collections.phala.cloud.plugins.plugin_utils.api import ApiError, UnavailableError
+    from ansible_collections.phala.cloud.plugins.plugin_utils.api import REQUESTS_IMPORT_ERROR, ApiError, UnavailableError
     from ansible_collections.phala.cloud.plugins.plugin_utils.paging import fetch_apps
 
+    if REQUESTS_IMPORT_ERROR:
+        advice = f"run '{sys.executable} -m pip install requests'"
+        raise AnsibleParserError(f"the Python package requests cannot be imported ({REQUESTS_IMPORT_ERROR}): {advice}")
     try:
         return fetch_apps(settings.api, settings.queries, note)
     except UnavailableError as error:

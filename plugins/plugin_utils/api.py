@@ -23,12 +23,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import quote, urlsplit
 
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
-from urllib3.exceptions import HTTPError, InsecureRequestWarning, MaxRetryError, ReadTimeoutError
-from urllib3.util.retry import Retry
+try:
+    import requests
+    import urllib3
+    from requests.adapters import HTTPAdapter
+    from urllib3.exceptions import HTTPError, InsecureRequestWarning, MaxRetryError, ReadTimeoutError
+    from urllib3.util.retry import Retry
+except ImportError as error:
+    REQUESTS_IMPORT_ERROR: ImportError | None = error
+else:
+    REQUESTS_IMPORT_ERROR = None
 
 if TYPE_CHECKING:
     from ansible_collections.phala.cloud.plugins.plugin_utils.settings import ApiSettings
@@ -74,7 +78,7 @@ class Client:
     def __init__(self, access: ApiSettings) -> None:
         self._access = access
         self._stopped = threading.Event()
-        self._auth = _KeyHeader(access.key)
+        self._sign = _signing_with(access.key)
         self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "X-Phala-Version": access.version}
         # The adapter alone follows no redirect and keeps no cookie; the session only reads the environment, and only once.
         self._adapter = HTTPAdapter(pool_connections=1, pool_maxsize=access.concurrency, max_retries=0)
@@ -98,7 +102,7 @@ class Client:
         parameters = [*query, ("page", str(number)), ("page_size", str(self._access.page_size))]
         # As authentication the key keeps requests from looking into .netrc for another one.
         request = requests.Request(
-            "GET", f"{self._access.url}/apps", params=parameters, headers=self._headers, auth=self._auth
+            "GET", f"{self._access.url}/apps", params=parameters, headers=self._headers, auth=self._sign
         ).prepare()
         started = time.monotonic()
         answer, retries = self._retried(request, number)
@@ -177,13 +181,12 @@ class Client:
         }.get(status, "the service refused the request")
 
 
-class _KeyHeader(AuthBase):
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["X-API-Key"] = self._key
+def _signing_with(key: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
+    def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["X-API-Key"] = key
         return request
+
+    return sign
 
 
 def _give_up(error: UnavailableError, retries: int) -> NoReturn:
@@ -264,6 +267,8 @@ def _shape_fault(answer: Any, number: int) -> str | None:
     apps = answer.get("dstack_apps")
     if not isinstance(apps, list) or not all(isinstance(app, dict) for app in apps):
         return "dstack_apps is no list of objects"
+    if not all(isinstance(app.get("app_id"), str) and app["app_id"] for app in apps):
+        return "an app has no app_id"
     for name, minimum in (("page", 1), ("page_size", 1), ("total", 0), ("total_pages", 0)):
         value = answer.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or value < minimum:

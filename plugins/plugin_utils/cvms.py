@@ -122,6 +122,9 @@ def _raw_cvms(app: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], str | 
     for raw in [*listed, current]:
         if not isinstance(raw, dict):
             raise AnswerError(f"a CVM of app {_named(app, 'app_id')} is {type(raw).__name__} where an object belongs")
+        for name in IDENTIFIERS:
+            if not isinstance(raw.get(name), (str, type(None))):
+                raise AnswerError(f"{name} of a CVM of app {_named(app, 'app_id')} is {raw[name]!r} where text belongs")
     cvms: dict[str, dict[str, Any]] = {}
     for raw in listed:
         cvms.setdefault(_identity(raw, app, cvms), raw)

@@ -63,7 +63,7 @@ def _read(client: Client, lanes: int, readings: Sequence[_Reading], fetched: Fet
 
     def collect(jobs: Iterable[tuple[_Reading, int]]) -> None:
         for (reading, number), page in _side_by_side(lambda job: client.get_page(job[0].query, job[1]), jobs, lanes):
-            reading.pages[number] = page
+            reading.add(page)
             fetched.requests += 1 + len(page.retries)
             fetched.retries += len(page.retries)
             for retry in page.retries:
@@ -72,7 +72,7 @@ def _read(client: Client, lanes: int, readings: Sequence[_Reading], fetched: Fet
             note(f"{position} of {reading.title}: {len(page.apps)} apps in {page.seconds:.2f} s")
 
     for reading in readings:
-        reading.pages.clear()
+        reading.start()
     collect((reading, 1) for reading in readings)
     collect((reading, number) for reading in readings for number in reading.further_numbers())
 
@@ -85,16 +85,23 @@ class _Reading:
         self.title = f"{url}/apps{'?' if self.query else ''}{urlencode(self.query)}"
         self.pages: dict[int, Page] = {}
         self.apps: dict[str, dict[str, Any]] = {}
+        self._empty: set[int] = set()
+
+    def start(self) -> None:
+        self.pages.clear()
+        self._empty.clear()
+
+    def add(self, page: Page) -> None:
+        self.pages[page.number] = page
+        if not page.apps:
+            self._empty.add(page.number)
 
     def further_numbers(self) -> Iterator[int]:
-        """Yield the numbers after the first, until two pages in a row came back empty: a count may be absurd."""
+        """Yield the numbers after the first, until two neighbouring pages came back empty: a count may be absurd."""
         for number in range(2, self.pages[1].page_count + 1):
-            if self._is_empty(number - 1) and self._is_empty(number - 2):
+            if any(empty + 1 in self._empty for empty in self._empty):
                 return
             yield number
-
-    def _is_empty(self, number: int) -> bool:
-        return number in self.pages and not self.pages[number].apps
 
     def fault(self) -> str | None:
         """Say what does not add up between the pages, if anything."""
@@ -122,7 +129,7 @@ class _Reading:
         :raises ApiError: when they are not: when what was on a page between others is missing
         """
         last = max((number for number, page in self.pages.items() if page.apps), default=0)
-        hole = next((number for number in range(1, last) if self._is_empty(number)), None)
+        hole = next((number for number in range(1, last) if number in self._empty), None)
         if hole is not None:
             raise ApiError(
                 f"GET {self.title}: page {hole} came back empty {MAX_READINGS} times, while page {last} holds apps: the fleet"
