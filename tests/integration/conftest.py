@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from .commands import Completed, run
 from .loading import Loaded, load
 
 PLUGIN = {"plugin": "phala.cloud.phala"}
+SECONDS_TO_END = 5
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +29,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))
     return folder
+
+
+@pytest.fixture
+def impatience() -> Iterator[None]:
+    """Fail a test that does not end by itself."""
+
+    def fail(*_signal: Any) -> None:
+        pytest.fail(f"it did not end within {SECONDS_TO_END} s")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(SECONDS_TO_END)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture
@@ -59,6 +75,18 @@ def attempt(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Call
         return load(monkeypatch, [write(source, name=name)], **options)
 
     return attempt_source
+
+
+@pytest.fixture
+def load_all(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Loaded]:
+    """Return a function that loads several sources side by side."""
+
+    def load_sources(*sources: Path, **options: Any) -> Loaded:
+        loaded = load(monkeypatch, sources, **options)
+        assert not loaded.failures
+        return loaded
+
+    return load_sources
 
 
 @pytest.fixture

@@ -258,8 +258,8 @@ NESTED_FIELDS = {
 }  # fmt: skip
 
 UNREACHABLE = (
-    "-o ControlPath=none -o 'ProxyCommand=sh -c '\"'\"'echo '\"'\"'\"'\"'\"'\"'\"'\"'phala.cloud: this CVM has no gateway address:"
-    " {}. Set connect_with: none if you connect another way.'\"'\"'\"'\"'\"'\"'\"'\"' >&2; exit 1'\"'\"''"
+    "-o ControlPath=none -o 'ProxyCommand=sh -c '\"'\"'echo '\"'\"'\"'\"'\"'\"'\"'\"'phala.cloud: this CVM has no gateway address"
+    ": {}. Set connect_with: none if you connect another way.'\"'\"'\"'\"'\"'\"'\"'\"' >&2; exit 1'\"'\"''"
 )
 NO_DOMAIN = UNREACHABLE.format("the API names no gateway domain and gateway_domain is not set")
 

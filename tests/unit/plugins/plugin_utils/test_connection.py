@@ -42,11 +42,11 @@ LABEL = "a" * 63
         *(
             (text, None)
             for text in (
-                "", ".", "..", "gw..org", ".gw.org", "gw.org..", "-gw.org", "gw-.org", "gw_1.org", "gw org", "gw.org\n", "gw.org:0",
-                "gw.org:65536", "gw.org:123456", "gw.org:", "gw.org:-1", "gw.org:80:80", "10.0.0.1", "127.1", "[::1]", "::1", "1.2.3",
-                "https://gw.org", "gw.org/", "root@gw.org", "$(id).org", "`id`", "gw.org;id", "gw.org -oProxyCommand=id", "%h",
-                "gw.org\0", "gw.\N{LATIN SMALL LETTER E WITH ACUTE}.org", f"a{LABEL}.org", ".".join([LABEL] * 4),
-                "gw.org:\N{ARABIC-INDIC DIGIT EIGHT}", "'", '"', "*.org",
+                "", ".", "..", "gw..org", ".gw.org", "gw.org..", "-gw.org", "gw-.org", "gw_1.org", "gw org", "gw.org\n",
+                "gw.org:0", "gw.org:65536", "gw.org:123456", "gw.org:", "gw.org:-1", "gw.org:80:80", "10.0.0.1", "127.1", "[::1]",
+                "::1", "1.2.3", "https://gw.org", "gw.org/", "root@gw.org", "$(id).org", "`id`", "gw.org;id", "%h", "'", '"',
+                "gw.org -oProxyCommand=id", "gw.org\0", "gw.\N{LATIN SMALL LETTER E WITH ACUTE}.org", f"a{LABEL}.org", "*.org",
+                ".".join([LABEL] * 4), "gw.org:\N{ARABIC-INDIC DIGIT EIGHT}",
             )
         ),
     ],

@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The connection variables that hosts and their group get. What they do is tested from end to end elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
+
+from .fleets import FLEET, one_cvm
+from .loading import Loaded
+
+FLAT_VERSION = "2025-10-28"
+INSTANCE_ID, APP_ID = "1c" * 20, "ab" * 20
+PROXY = "-o 'ProxyCommand=openssl s_client -quiet -verify_quiet {}-servername %h -connect %h:%p'"
+CHECKED = PROXY.format("-verify_return_error -verify_hostname %h ")
+
+
+def connection(loaded: Loaded) -> dict[str, dict[str, Any]]:
+    """Return the variables of each host by which Ansible connects."""
+    return {
+        name: {variable: value for variable, value in variables.items() if variable.startswith("ansible_")}
+        for name, variables in loaded.hosts.items()
+    }
+
+
+def test_host_is_addressed_and_its_group_holds_the_rest(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = one_cvm(instance_id=INSTANCE_ID, gateway_domain="gw.example.org")
+    loaded = inventory()
+    assert connection(loaded) == {"solo": {"ansible_host": f"{INSTANCE_ID}-22.gw.example.org"}}
+    assert loaded.group_variables == {
+        "phala": {"ansible_port": 443, "ansible_user": "root", "ansible_ssh_common_args": CHECKED},
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "variables"),
+    [
+        ({"gateway_port": 8443}, {"ansible_port": 8443, "ansible_user": "root", "ansible_ssh_common_args": CHECKED}),
+        ({"ssh_user": "admin"}, {"ansible_port": 443, "ansible_user": "admin", "ansible_ssh_common_args": CHECKED}),
+        ({"ssh_user": ""}, {"ansible_port": 443, "ansible_ssh_common_args": CHECKED}),
+        (
+            {"gateway_validate_certs": False},
+            {"ansible_port": 443, "ansible_user": "root", "ansible_ssh_common_args": PROXY.format("")},
+        ),
+        (
+            {"gateway_ca_path": "/dev/null"},
+            {
+                "ansible_port": 443,
+                "ansible_user": "root",
+                "ansible_ssh_common_args": CHECKED.removesuffix("'") + " -CAfile /dev/null'",
+            },
+        ),
+    ],
+    ids=str,
+)
+def test_options_of_the_tunnel_are_variables_of_the_group(
+    options: dict[str, Any], variables: dict[str, Any], inventory: Callable[..., Loaded], simulator: Simulator
+) -> None:
+    simulator.fleet = one_cvm()
+    assert inventory({**options, "group": "cvms"}).group_variables == {"cvms": variables}
+
+
+@pytest.mark.parametrize(
+    ("fields", "options", "variables"),
+    [
+        ({"gateway_domain": "gw.org:8443"}, {}, {"ansible_host": f"{INSTANCE_ID}-22.gw.org", "ansible_port": 8443}),
+        (
+            {"gateway_domain": "gw.org:8443"},
+            {"gateway_port": 99},
+            {"ansible_host": f"{INSTANCE_ID}-22.gw.org", "ansible_port": 8443},
+        ),
+        ({"gateway_domain": "gw.org"}, {"gateway_port": 99}, {"ansible_host": f"{INSTANCE_ID}-22.gw.org"}),
+        ({"gateway_domain": "GW.Org."}, {}, {"ansible_host": f"{INSTANCE_ID}-22.gw.org"}),
+        ({"gateway_domain": "gw.org"}, {"gateway_domain": "other.org:1"}, {"ansible_host": f"{INSTANCE_ID}-22.gw.org"}),
+        ({"gateway_domain": None}, {"gateway_domain": "other.org"}, {"ansible_host": f"{INSTANCE_ID}-22.other.org"}),
+        (
+            {"gateway_domain": None},
+            {"gateway_domain": "other.org:1", "gateway_port": 99},
+            {"ansible_host": f"{INSTANCE_ID}-22.other.org", "ansible_port": 1},
+        ),
+        ({"gateway_domain": "gw.org"}, {"ssh_port": 2222}, {"ansible_host": f"{INSTANCE_ID}-2222.gw.org"}),
+        ({"gateway_domain": "gw.org", "instance_id": None}, {}, {"ansible_host": f"{APP_ID}-22.gw.org"}),
+    ],
+    ids=str,
+)
+def test_address_of_a_host(
+    fields: dict[str, Any],
+    options: dict[str, Any],
+    variables: dict[str, Any],
+    simulator: Simulator,
+    inventory: Callable[..., Loaded],
+) -> None:
+    simulator.fleet = (App(name="app", app_id=APP_ID, cvms=(Cvm(**{"name": "solo", "instance_id": INSTANCE_ID, **fields}),)),)
+    assert connection(inventory(options)) == {"solo": variables}
+
+
+def test_gateway_domain_serves_the_flat_shape_with_extra_variables(
+    simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    simulator.fleet = one_cvm(instance_id=INSTANCE_ID)
+    options = {"api_version": FLAT_VERSION, "gateway_domain": "gw.{{ where }}.org"}
+    loaded = inventory(options, extra_vars={"where": "here"})
+    assert connection(loaded) == {"solo": {"ansible_host": f"{INSTANCE_ID}-22.gw.here.org"}}
+
+
+def test_gateway_domain_variable_is_the_text_of_the_api(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = one_cvm(gateway_domain="GW.Org.:8443")
+    assert inventory().hosts["solo"]["phala_gateway_domain"] == "GW.Org.:8443"
+
+
+UNADDRESSABLE = [
+    ({"gateway_domain": None}, "names no gateway domain", False),
+    ({"instance_id": None, "gateway_domain": "gw.org"}, "its app has other CVMs", False),
+    ({"gateway_domain": "gw.org/path"}, "gateway domain", True),
+    ({"gateway_domain": "-oProxyCommand=id"}, "gateway domain", True),
+    ({"gateway_domain": "$(touch /tmp/x).org"}, "gateway domain", True),
+    ({"gateway_domain": "{{ 7 * 7 }}.org"}, "gateway domain", True),
+    ({"gateway_domain": "10.0.0.1"}, "gateway domain", True),
+    ({"gateway_domain": "[::1]"}, "gateway domain", True),
+    ({"gateway_domain": "gw_1.org"}, "gateway domain", True),
+    ({"gateway_domain": "gw.org:0"}, "gateway domain", True),
+    ({"instance_id": "a b"}, "instance_id", True),
+    ({"instance_id": "a-22.evil.org"}, "instance_id", True),
+    ({"instance_id": "%h`id`"}, "instance_id", True),
+]
+
+
+@pytest.mark.parametrize(("fields", "reason", "suspect"), UNADDRESSABLE, ids=str)
+def test_host_without_an_address_is_never_reached_by_its_name(
+    fields: dict[str, Any], reason: str, *, suspect: bool, simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    simulator.fleet = (App(name="app", cvms=(Cvm(**{"name": "evil.example.org", **fields}), Cvm(name="other"))),)
+    loaded = inventory(verbosity=1)
+    variables = connection(loaded)["evil.example.org"]
+    assert list(variables) == ["ansible_ssh_common_args"]
+    for words in ("ProxyCommand=", reason, "connect_with: none", "exit 1"):
+        assert words in variables["ansible_ssh_common_args"]
+    (value,) = fields.values() if len(fields) == 1 else [None]
+    assert value is None or value not in variables["ansible_ssh_common_args"]
+    assert "ansible_host" in connection(loaded)["other"]
+    (line,) = [line for line in loaded.displayed if "no ansible_host" in line]
+    assert line.startswith("[WARNING]") == suspect
+    assert "'evil.example.org'" in line
+    assert reason in line
+
+
+def test_many_suspect_hosts_are_one_warning(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    cvms = tuple(Cvm(name=f"cvm-{number}", gateway_domain="no domain") for number in range(50))
+    simulator.fleet = (App(name="app", cvms=cvms),)
+    (warning,) = inventory().warnings
+    assert "45 more" in warning
+
+
+def test_connect_with_none_sets_nothing(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = (*FLEET, *one_cvm(gateway_domain="no domain"))
+    loaded = inventory({"connect_with": "none"}, verbosity=1)
+    assert loaded.group_variables == {}
+    assert set(map(len, connection(loaded).values())) == {0}
+    assert loaded.warnings == []
+    assert not [line for line in loaded.displayed if "ansible_host" in line]

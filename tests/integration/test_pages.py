@@ -1,0 +1,254 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How a fleet is read that does not fit on one page, also while it changes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
+from ansible_collections.phala.cloud.tests.simulator.faults import (
+    EMPTY_PAGE,
+    Delay,
+    Drift,
+    InsertFirst,
+    RemoveFirst,
+    Repeat,
+    Replace,
+    Reset,
+    Reverse,
+    Status,
+)
+
+from .loading import Loaded
+
+QUICK = {"group_by": [], "retries": 0}
+
+
+def fleet_of(count: int) -> tuple[App, ...]:
+    return tuple(App(name=f"app-{number:03}", cvms=(Cvm(name=f"cvm-{number:03}"),)) for number in range(count))
+
+
+def names_of(count: int) -> list[str]:
+    return [f"cvm-{number:03}" for number in range(count)]
+
+
+def pages(simulator: Simulator) -> list[int]:
+    return [request.page for request in simulator.requests]
+
+
+@pytest.mark.parametrize(
+    ("count", "page_size", "asked"),
+    [
+        (0, 100, [1]),
+        (1, 100, [1]),
+        (100, 100, [1]),
+        (101, 100, [1, 2]),
+        (7, 2, [1, 2, 3, 4]),
+        (6, 2, [1, 2, 3]),
+        (3, 1, [1, 2, 3]),
+    ],
+)
+def test_each_page_is_asked_for_once(
+    count: int, page_size: int, asked: list[int], simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    simulator.fleet = fleet_of(count)
+    assert list(inventory({**QUICK, "page_size": page_size}).hosts) == names_of(count)
+    assert sorted(pages(simulator)) == asked
+    assert {tuple(request.values("page_size")) for request in simulator.requests} == {(str(page_size),)}
+
+
+def test_first_page_goes_alone_and_the_rest_side_by_side(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = fleet_of(12)
+    simulator.delay = 0.05
+    inventory({**QUICK, "page_size": 1, "concurrency": 4})
+    first, *rest = simulator.requests
+    assert first.page == 1
+    assert min(request.at for request in rest) - first.at >= simulator.delay
+    assert simulator.peak == 4
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 32])
+def test_no_more_requests_at_a_time_than_allowed(
+    concurrency: int, simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    simulator.fleet = fleet_of(8)
+    simulator.delay = 0.02
+    assert len(inventory({**QUICK, "page_size": 1, "concurrency": concurrency}).hosts) == 8
+    assert simulator.peak <= concurrency
+    assert (simulator.peak == 1) == (concurrency == 1)
+
+
+def test_queries_share_the_lanes(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = fleet_of(4)
+    simulator.delay = 0.02
+    options = {"filters": {"search": ["app-000", "app-001", "app-002", "app-003"]}, "concurrency": 2}
+    assert len(inventory({**QUICK, **options}).hosts) == 4
+    assert simulator.peak == 2
+
+
+def test_page_size_that_the_service_really_uses_counts(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = fleet_of(25)
+    simulator.page_size_limit = 10
+    assert list(inventory(QUICK).hosts) == names_of(25)
+    assert sorted(pages(simulator)) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("total_pages", [0, 1])
+def test_count_of_apps_goes_before_a_count_of_pages_that_is_too_small(
+    total_pages: int, simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    simulator.fleet = fleet_of(5)
+    simulator.misbehave(Replace("total_pages", total_pages), times=None)
+    assert list(inventory({**QUICK, "page_size": 2}).hosts) == names_of(5)
+
+
+@pytest.mark.usefixtures("impatience")
+def test_absurd_count_of_pages_ends(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = fleet_of(5)
+    simulator.misbehave(Replace("total_pages", 10**9), times=None)
+    assert list(inventory({**QUICK, "page_size": 2}).hosts) == names_of(5)
+    assert len(simulator.requests) < 50
+
+
+def test_result_does_not_depend_on_when_pages_arrive(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = fleet_of(9)
+    options = {"page_size": 1, "concurrency": 8}
+    expected = inventory(options)
+    for seed in range(3):
+        delays = random.Random(seed)
+        for page in range(2, 10):
+            simulator.misbehave(Delay(delays.random() / 20), page=page)
+        loaded = inventory(options)
+        assert list(loaded.hosts.items()) == list(expected.hosts.items())
+        assert list(loaded.groups.items()) == list(expected.groups.items())
+
+
+def test_result_does_not_depend_on_the_order_of_apps(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = fleet_of(9)
+    expected = inventory({"page_size": 2})
+    simulator.misbehave(Reverse(), times=None)
+    assert list(inventory({"page_size": 2}).hosts.items()) == list(expected.hosts.items())
+
+
+# A page that cannot be had
+
+
+@pytest.mark.parametrize("page", [1, 2, 3])
+def test_one_page_that_cannot_be_had_fails_the_source(page: int, simulator: Simulator, attempt: Callable[..., Loaded]) -> None:
+    simulator.fleet = fleet_of(6)
+    simulator.misbehave(Status(503), page=page, times=None)
+    loaded = attempt({**QUICK, "page_size": 2})
+    assert f"page={page}" in loaded.failures[0]
+    assert (loaded.hosts, loaded.groups) == ({}, {})
+
+
+def test_pages_are_no_longer_asked_for_after_one_has_failed(simulator: Simulator, refusal: Callable[..., str]) -> None:
+    simulator.fleet = fleet_of(60)
+    simulator.delay = 0.01
+    simulator.misbehave(Status(500), page=2, times=None)
+    refusal({**QUICK, "page_size": 1, "concurrency": 2})
+    assert len(simulator.requests) < 10
+
+
+def test_page_that_is_another_one_fails_the_source(simulator: Simulator, refusal: Callable[..., str]) -> None:
+    simulator.fleet = fleet_of(4)
+    simulator.misbehave(Replace("page", 1), page=2, times=None)
+    reason = refusal({**QUICK, "page_size": 2})
+    assert "page 1 where 2 was asked for" in reason
+
+
+# A fleet that moves
+
+
+def test_app_that_moves_to_another_page_meanwhile_is_found_by_reading_again(
+    simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    simulator.fleet = fleet_of(6)
+    simulator.misbehave(RemoveFirst(), page=2)
+    loaded = inventory({**QUICK, "page_size": 2, "concurrency": 1})
+    assert list(loaded.hosts) == names_of(6)[1:]
+    assert loaded.warnings == []
+
+
+def test_newcomer_is_found_by_reading_again(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = fleet_of(6)
+    simulator.misbehave(InsertFirst(), page=2)
+    loaded = inventory({**QUICK, "page_size": 2, "concurrency": 1})
+    assert list(loaded.hosts) == [*names_of(6), "newcomer"]
+    assert loaded.warnings == []
+
+
+def test_repeated_app_is_noticed_though_the_count_is_right(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = fleet_of(6)
+    simulator.misbehave(Repeat(), page=2)
+    loaded = inventory({**QUICK, "page_size": 2}, verbosity=2)
+    assert list(loaded.hosts) == names_of(6)
+    assert loaded.warnings == []
+    assert [line for line in loaded.displayed if "5 of them different" in line]
+    assert sorted(pages(simulator)) == [1, 1, 2, 2, 3, 3]
+
+
+def test_only_the_query_that_moves_is_read_again(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = fleet_of(6)
+    simulator.misbehave(Drift("total", by=1), page=2)
+    inventory({**QUICK, "page_size": 2, "include_filters": [{"search": "app-000"}, {"search": "app"}]})
+    assert [request.values("search")[0] for request in simulator.requests].count("app-000") == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [(Repeat(), ["6 apps", "5 of them different"]), (Drift("total", by=1), ["between 6 and 7"])],
+    ids=["repeat", "count"],
+)
+def test_fleet_that_keeps_moving_is_read_three_times_and_then_warned_of(
+    fault: Any, words: list[str], simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    simulator.fleet = fleet_of(6)
+    simulator.misbehave(fault, page=2, times=None)
+    loaded = inventory({**QUICK, "page_size": 2})
+    assert len(simulator.requests) == 9
+    (warning,) = loaded.warnings
+    assert [word for word in [simulator.url, *words] if word not in warning] == []
+    assert set(loaded.hosts) <= set(names_of(6))
+
+
+def test_app_that_any_reading_showed_is_kept(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = fleet_of(6)
+    simulator.misbehave(Repeat(), page=2, times=1)
+    simulator.misbehave(Drift("total", by=1), page=2, times=None)
+    loaded = inventory({**QUICK, "page_size": 2})
+    assert list(loaded.hosts) == names_of(6)
+    assert len(loaded.warnings) == 1
+
+
+def test_page_between_others_that_stays_empty_fails_the_source(simulator: Simulator, attempt: Callable[..., Loaded]) -> None:
+    simulator.fleet = fleet_of(6)
+    simulator.misbehave(EMPTY_PAGE, page=2, times=None)
+    loaded = attempt({**QUICK, "page_size": 2})
+    assert "page 2" in loaded.failures[0]
+    assert (loaded.hosts, loaded.groups) == ({}, {})
+    assert len(simulator.requests) == 9
+
+
+@pytest.mark.parametrize("page", [1, 3])
+def test_page_at_an_end_that_stays_empty_is_not_passed_off_as_the_whole(
+    page: int, simulator: Simulator, attempt: Callable[..., Loaded]
+) -> None:
+    simulator.fleet = fleet_of(6)
+    simulator.misbehave(EMPTY_PAGE, page=page, times=None)
+    loaded = attempt({**QUICK, "page_size": 2})
+    assert loaded.failures or [warning for warning in loaded.warnings if "6 apps" in warning]
+
+
+def test_retry_of_a_page_is_not_a_second_reading(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = fleet_of(6)
+    simulator.misbehave(Reset(), page=2)
+    loaded = inventory({**QUICK, "retries": 1, "page_size": 2})
+    assert list(loaded.hosts) == names_of(6)
+    assert sorted(pages(simulator)) == [1, 2, 2, 3]
