@@ -10,13 +10,15 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import nox
 
 ROOT = Path(__file__).parent
 REQUIREMENTS = "tests/requirements"
 QUICK_TESTS = ("tests/unit", "tests/integration")
+COVERING_TESTS = (*QUICK_TESTS, "tests/security")
+PLAYING_TESTS = ("tests/docs", "tests/e2e")
 NO_TESTS = 5  # the exit status of pytest
 
 # Each supported ansible-core, oldest first, with the Pythons that it runs on.
@@ -88,7 +90,7 @@ def test_on(pair: Pair) -> Callable[[nox.Session], None]:
     def session(session: nox.Session) -> None:
         link_checkout(session, pair)
         if pair != NEWEST:
-            run_tests(session, *QUICK_TESTS)
+            run_tests(session, *COVERING_TESTS, "tests/docs")
         elif session.posargs:
             run_tests(session)
         else:
@@ -133,9 +135,11 @@ def link_checkout(session: nox.Session, pair: Pair) -> None:
 def measure_coverage(session: nox.Session) -> None:
     """Run all tests; what they cover of plugins/, in this process and in those that they start, must suffice."""
     session.run("coverage", "erase")
-    run_tests(session, runner=("coverage", "run", "-m", "pytest"))
+    run_tests(session, *COVERING_TESTS, runner=("coverage", "run", "-m", "pytest"))
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
+    # Playbooks start dozens of processes, and say nothing about plugins/ that the others do not.
+    run_tests(session, *PLAYING_TESTS)
 
 
 def run_tests(session: nox.Session, *folders: str, runner: Sequence[str] = ("pytest",)) -> None:
@@ -151,6 +155,7 @@ def demo(session: nox.Session) -> None:
         "--requirement", f"{REQUIREMENTS}/ansible-core-{NEWEST.core}.txt",
         "--requirement", "requirements.txt",
         "--requirement", "tests/simulator/requirements.txt",
+        "--requirement", "tests/e2e/requirements.txt",
         "--constraint", f"{REQUIREMENTS}/constraints.txt",
     )  # fmt: skip
     session.run("python", "-m", "tests.demo", *session.posargs)

@@ -8,17 +8,17 @@ What the caller has configured for Ansible is not read, and nothing is left behi
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.simulator import Simulator
 
+from .connecting import Platform, behind, platform, play
 from .fleet import FLEET
 from .terminal import Terminal, say, show_command, show_title
 
@@ -37,33 +37,41 @@ README.md tells how to go on."""
 
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    account = callers_account if "--live" in sys.argv[1:] else stand_in
-    with tempfile.TemporaryDirectory(prefix="phala-demo-") as folder, account() as variables:
-        terminal = Terminal(Path(folder), {**isolation(Path(folder)), **variables})
-        install(terminal)
-        show_inventory(terminal)
-    if account is stand_in:
-        show_title("With your account")
-        say(NEXT)
+    with tempfile.TemporaryDirectory(prefix="phala-demo-") as folder:
+        (live if "--live" in sys.argv[1:] else stand_in)(Path(folder))
 
 
-@contextlib.contextmanager
-def stand_in() -> Iterator[dict[str, str]]:
-    """Serve the demo's fleet, and give the variables that lead there."""
+def stand_in(folder: Path) -> None:
+    """Show everything on a stand-in service that serves the demo's fleet."""
     say("This is a demo. It lists the account of a stand-in service, which runs on this machine for as long as the demo does.")
     if "PHALA_CLOUD_API_KEY" in os.environ:
         say("PHALA_CLOUD_API_KEY is set, but not used: `make demo LIVE=1` lists your account.")
-    with Simulator(fleet=FLEET, api_key="phak_demo") as service:
-        yield {"PHALA_CLOUD_API_PREFIX": service.url, "PHALA_CLOUD_API_KEY": service.api_key}
+    with platform(folder / "platform", FLEET) as reached:
+        fleet = behind(reached.cloud, FLEET) if isinstance(reached, Platform) else FLEET
+        with Simulator(fleet=fleet, api_key="phak_demo") as service:
+            variables = {"PHALA_CLOUD_API_PREFIX": service.url, "PHALA_CLOUD_API_KEY": service.api_key}
+            terminal = show_collection(folder, variables)
+            if isinstance(reached, Platform):
+                play(terminal, reached)
+            else:
+                say(f"To see a playbook run on these CVMs over SSH, install {', '.join(reached)} and run make demo again.")
+    show_title("With your account")
+    say(NEXT)
 
 
-@contextlib.contextmanager
-def callers_account() -> Iterator[dict[str, str]]:
-    """Give the variables that decide about the account of the caller and the way there."""
+def live(folder: Path) -> None:
+    """Show the account of the caller."""
     say("This lists the account that PHALA_CLOUD_API_KEY or `phala login` gives access to.")
     names = re.compile(r"PHALA_CLOUD_.*|.*_proxy|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|SSL_CERT_.*", re.IGNORECASE)
     own = {name: value for name, value in os.environ.items() if names.fullmatch(name)}
-    yield {"PHALA_CLOUD_DIR": str(Path.home() / ".phala-cloud"), **own}
+    show_collection(folder, {"PHALA_CLOUD_DIR": str(Path.home() / ".phala-cloud"), **own})
+
+
+def show_collection(folder: Path, variables: Mapping[str, str]) -> Terminal:
+    terminal = Terminal(folder, {**isolation(folder), **variables})
+    install(terminal)
+    show_inventory(terminal)
+    return terminal
 
 
 def isolation(folder: Path) -> dict[str, str]:
@@ -92,7 +100,10 @@ def show_inventory(terminal: Terminal) -> None:
     (terminal.folder / "phala.yml").write_text(SOURCE, encoding="utf-8")
     show_command("cat phala.yml")
     say(SOURCE)
-    show_command(f"export PHALA_CLOUD_API_PREFIX={terminal.environment['PHALA_CLOUD_API_PREFIX']} PHALA_CLOUD_API_KEY=phak_...")
+    if "PHALA_CLOUD_API_PREFIX" in terminal.environment:
+        show_command(
+            f"export PHALA_CLOUD_API_PREFIX={terminal.environment['PHALA_CLOUD_API_PREFIX']} PHALA_CLOUD_API_KEY=phak_..."
+        )
     graph = terminal.run("ansible-inventory", "-i", "phala.yml", "--graph")
     hosts = re.findall(r"--([^@\s]\S*)", graph)
     if hosts:

@@ -19,7 +19,12 @@ FLEET = (
             Cvm(name="web-3", node="prod9", region="US-EAST-1", base_image=DEV_IMAGE, instance_type="tdx.medium", listed=True),
         ),
     ),
-    App(name="api", cvms=(Cvm(name="api", node="prod7", base_image=PROD_IMAGE),)),
-    App(name="batch", cvms=(Cvm(name="batch", node="prod5", base_image=PROD_IMAGE, instance_type="tdx.large", status="stopped"),)),
-    App(name="model", cvms=(Cvm(name="model", node="prod9", region="US-EAST-1", base_image=DEV_IMAGE, instance_type="h200.small"),)),
+    App(name="api", cvms=(Cvm(name="api", node="prod12", region="EU-WEST-1", base_image=PROD_IMAGE),)),
+    App(
+        name="batch", cvms=(Cvm(name="batch", node="prod5", base_image=PROD_IMAGE, instance_type="tdx.large", status="stopped"),)
+    ),
+    App(
+        name="model",
+        cvms=(Cvm(name="model", node="prod9", region="US-EAST-1", base_image=DEV_IMAGE, instance_type="h200.small"),),
+    ),
 )

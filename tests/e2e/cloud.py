@@ -158,8 +158,11 @@ def control_node(folder: Path, cloud: Cloud) -> Iterator[Client]:
             "ANSIBLE_CONFIG": str(home / "ansible.cfg"),
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
             "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+            # By default Ansible asks for ~root, which the shell on a CVM takes from the machine, not from the run.
+            "ANSIBLE_REMOTE_TEMP": "$HOME/.ansible/tmp",
             "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
             "ANSIBLE_NOCOLOR": "true",
+            "ANSIBLE_TIMEOUT": "60",
         }
         client = Client(home, sockets, environment)
         yield client

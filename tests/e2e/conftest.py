@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +14,8 @@ import pytest
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 
 from .cloud import Client, Cloud, Cvm, control_node, running_cloud
-from .names import names_work
+from .needs import missing_tools
 from .project import Project, apps_of, make_project
-from .sshd import find_sshd
 
 
 def hex_id(number: int) -> str:
@@ -46,25 +43,6 @@ def require_tools(folder: Path) -> None:
     if os.environ.get("PHALA_E2E_REQUIRED") == "1":
         pytest.fail(f"{reason}, and PHALA_E2E_REQUIRED is set")
     pytest.skip(reason)
-
-
-def missing_tools(folder: Path) -> list[str]:
-    """Name what the machine lacks, each with the Debian package that has it."""
-    missing = [f"{name} (openssh-client)" for name in ("ssh", "scp", "sftp", "ssh-keygen") if not shutil.which(name)]
-    if not find_sshd():
-        missing.append("sshd (openssh-server)")
-    if not openssl_version().startswith("OpenSSL"):
-        missing.append("OpenSSL's openssl, which checks host names (openssl)")
-    if not names_work(folder):
-        missing.append("a working nss_wrapper (libnss-wrapper)")
-    return missing
-
-
-def openssl_version() -> str:
-    """Give what openssl says it is; LibreSSL's has another name and cannot check host names."""
-    if not shutil.which("openssl"):
-        return ""
-    return subprocess.run(["openssl", "version"], capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture(scope="session")

@@ -27,10 +27,25 @@ def with_hosts(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 def with_users(folder: Path, users: Iterable[str], *, home: Path) -> dict[str, str]:
     """Give the variables with which a process finds these users: the caller by other names, at home elsewhere."""
-    passwd = folder / "passwd"
     entries = [f"{user}:x:{os.getuid()}:{os.getgid()}::{home}:/bin/sh\n" for user in users]
-    passwd.write_text("".join(entries) + Path("/etc/passwd").read_text(encoding="utf-8"), encoding="utf-8")
-    return {**WRAPPER, "NSS_WRAPPER_PASSWD": str(passwd), "NSS_WRAPPER_GROUP": "/etc/group"}
+    files = {
+        "passwd": "".join(entries),
+        # sshd hands a terminal to the group tty, which only root may do, unless the terminal is that group's already.
+        "group": f"tty:x:{terminal_group()}:\n",
+    }
+    for name, ours in files.items():
+        (folder / name).write_text(ours + Path("/etc", name).read_text(encoding="utf-8"), encoding="utf-8")
+    return {**WRAPPER, "NSS_WRAPPER_PASSWD": f"{folder}/passwd", "NSS_WRAPPER_GROUP": f"{folder}/group"}
+
+
+def terminal_group() -> int:
+    """Give the id of the group that new terminals belong to."""
+    controller, terminal = os.openpty()
+    try:
+        return os.fstat(terminal).st_gid
+    finally:
+        os.close(controller)
+        os.close(terminal)
 
 
 def names_work(folder: Path) -> bool:
