@@ -5,8 +5,8 @@
 
 The exceptions::
 
-    ApiError                 whatever came back will not get better by asking again
-    └── UnavailableError     no answer, a broken one, or one that says to come again: 429 and 5xx
+    ApiError                 an answer that is none, or that refuses
+    └── UnavailableError     no answer, or one that says to come again: 429 and 5xx
 """
 
 from __future__ import annotations
@@ -48,16 +48,19 @@ SHOWN_CHARACTERS = 300  # of what the service says in an error
 
 
 class ApiError(Exception):
-    """Asking failed; the message says what was tried, what came back and what to do."""
+    """Asking failed; the message says what was tried, what came back and what to do.
 
+    ``passing`` tells that the next try may do better, ``retry_after`` how many seconds it is asked to wait.
+    """
 
-class UnavailableError(ApiError):
-    """The service cannot be reached or cannot answer now; ``passing`` tells that the next try may do better."""
-
-    def __init__(self, message: str, *, passing: bool = True, retry_after: float = 0) -> None:
+    def __init__(self, message: str, *, passing: bool = False, retry_after: float = 0) -> None:
         super().__init__(message)
         self.passing = passing
         self.retry_after = retry_after
+
+
+class UnavailableError(ApiError):
+    """The service cannot be reached or cannot answer now."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ class Client:
         while True:
             try:
                 return _within(self._access.timeout, lambda: self._attempt(request, number), request.url), retries
-            except UnavailableError as error:
+            except ApiError as error:
                 if not error.passing or error.retry_after > MAX_RETRY_AFTER:
                     _give_up(error, len(retries))
                 try:
@@ -161,7 +164,9 @@ class Client:
             )
             reason = "too many requests" if status == 429 else "the service cannot answer now"
             return UnavailableError(
-                f"{status} from {url}: {'; '.join(filter(None, (reason, advice)))}: try again later{suffix}", retry_after=wait
+                f"{status} from {url}: {'; '.join(filter(None, (reason, advice)))}: try again later{suffix}",
+                passing=True,
+                retry_after=wait,
             )
         return ApiError(f"{status} from {url}: {self._advice(response)}{suffix}")
 
@@ -189,9 +194,9 @@ def _signing_with(key: str) -> Callable[[requests.PreparedRequest], requests.Pre
     return sign
 
 
-def _give_up(error: UnavailableError, retries: int) -> NoReturn:
+def _give_up(error: ApiError, retries: int) -> NoReturn:
     tried = f" (tried {retries + 1} times)" if retries else ""
-    raise UnavailableError(f"{error}{tried}", passing=False) from error
+    raise type(error)(f"{error}{tried}") from error
 
 
 def _within(seconds: float, call: Callable[[], T], url: str | None) -> T:
@@ -211,7 +216,7 @@ def _within(seconds: float, call: Callable[[], T], url: str | None) -> T:
     try:
         result, error = outcome.get(timeout=seconds)
     except queue.Empty:
-        raise UnavailableError(_too_slow(url, seconds)) from None
+        raise UnavailableError(_too_slow(url, seconds), passing=True) from None
     if error is not None:
         raise error
     return result  # type: ignore[return-value]
@@ -244,8 +249,8 @@ def _checked_answer(response: requests.Response, body: bytes, number: int) -> di
         answer = json.loads(body.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         if "json" in kind.lower():
-            raise UnavailableError(
-                f"GET {url}: the answer is broken JSON ({type(error).__name__}, {len(body)} bytes): try again"
+            raise ApiError(
+                f"GET {url}: the answer is broken JSON ({type(error).__name__}, {len(body)} bytes): try again", passing=True
             ) from error
         raise ApiError(
             f"GET {url}: the answer is {_shown(kind)}, not JSON: something in between answered, such as a proxy or a login page;"
@@ -329,22 +334,21 @@ def _network_error(error: Exception, url: str, timeout: int) -> UnavailableError
     if refused := cause(ssl.SSLCertVerificationError):
         reason = getattr(refused, "verify_message", "") or str(refused)
         return UnavailableError(
-            f"GET {url}: the certificate of {host} was not accepted: {_shown(reason)}; set ca_path if a CA of your own signs it",
-            passing=False,
+            f"GET {url}: the certificate of {host} was not accepted: {_shown(reason)}; set ca_path if a CA of your own signs it"
         )
     if cause(requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL):
-        return UnavailableError(f"GET {url}: the proxy did not connect: {_reason(causes)}; check HTTPS_PROXY and NO_PROXY")
-    if (broken := cause(ssl.SSLError)) and "EOF" not in str(broken):
         return UnavailableError(
-            f"GET {url}: no TLS connection: {_reason(causes)}; check that api_url names an https port", passing=False
+            f"GET {url}: the proxy did not connect: {_reason(causes)}; check HTTPS_PROXY and NO_PROXY", passing=True
         )
+    if (broken := cause(ssl.SSLError)) and "EOF" not in str(broken):
+        return UnavailableError(f"GET {url}: no TLS connection: {_reason(causes)}; check that api_url names an https port")
     if unknown := cause(socket.gaierror):
         return UnavailableError(
-            f"GET {url}: the name {host} was not found: {_strerror(unknown)}; check api_url, the network and DNS"
+            f"GET {url}: the name {host} was not found: {_strerror(unknown)}; check api_url, the network and DNS", passing=True
         )
     if cause(requests.Timeout, ReadTimeoutError, TimeoutError):
-        return UnavailableError(_too_slow(url, timeout))
-    return UnavailableError(f"GET {url}: the connection failed: {_reason(causes)}; check api_url and the network")
+        return UnavailableError(_too_slow(url, timeout), passing=True)
+    return UnavailableError(f"GET {url}: the connection failed: {_reason(causes)}; check api_url and the network", passing=True)
 
 
 def _reason(causes: Sequence[BaseException]) -> str:
