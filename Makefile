@@ -7,7 +7,7 @@ NOX := .venv/bin/python -m nox
 export XDG_CACHE_HOME := $(CURDIR)/.nox/cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test matrix lint clean
+.PHONY: help demo test slow matrix lint package sanity docs bench clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -21,11 +21,26 @@ demo: .venv/ready ## see it work, against a stand-in service; LIVE=1 takes your 
 test: .venv/ready ## run the tests on the newest and the oldest ansible-core that the Pythons here allow; ARGS="-k names"
 	@$(NOX) --tags test -- $(ARGS)
 
+slow: .venv/ready ## run the tests that `make test` leaves out because they take long
+	@$(NOX) --tags test -- -m slow $(ARGS)
+
 matrix: .venv/ready ## run unit and integration tests on each supported ansible-core, with its oldest and newest Python
-	@$(NOX) --tags matrix -- $(ARGS)
+	@$(NOX) --tags $(if $(REST),rest,matrix) -- $(ARGS)
 
 lint: .venv/ready ## run the static checks
 	@$(NOX) --tags lint
+
+package: .venv/ready ## build the collection, then import, install, upgrade and use it in each supported way
+	@$(NOX) --tags package -- $(ARGS)
+
+sanity: .venv/ready ## run ansible-test on the newest and the oldest ansible-core that the Pythons here allow
+	@$(NOX) --tags sanity
+
+docs: .venv/ready ## build the documentation as a site into .nox/site
+	@$(NOX) --sessions docs
+
+bench: .venv/ready ## measure how long inventories take, also others, into .nox/benchmarks; ARGS=--quick, ARGS=--profile
+	@$(NOX) --tags bench -- $(ARGS)
 
 clean: ## remove what the other targets have made
 	rm -rf .venv .nox .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +21,7 @@ ROOT = Path(__file__).parent
 REQUIREMENTS = "tests/requirements"
 QUICK_TESTS = ("tests/unit", "tests/integration")
 COVERING_TESTS = (*QUICK_TESTS, "tests/security")
+MATRIX_TESTS = ("tests/unit/plugins", "tests/integration")
 PLAYING_TESTS = ("tests/docs", "tests/e2e")
 NO_TESTS = 5  # the exit status of pytest
 
@@ -89,12 +93,14 @@ def test_on(pair: Pair) -> Callable[[nox.Session], None]:
 
     def session(session: nox.Session) -> None:
         link_checkout(session, pair)
-        if pair != NEWEST:
-            run_tests(session, *COVERING_TESTS, "tests/docs")
-        elif session.posargs:
+        if pair == NEWEST and session.posargs:
             run_tests(session)
-        else:
+        elif pair == NEWEST:
             measure_coverage(session)
+        elif pair == PAIRS[0]:
+            run_tests(session, *COVERING_TESTS, "tests/docs")
+        else:
+            run_tests(session, *MATRIX_TESTS)
 
     return session
 
@@ -117,11 +123,7 @@ for pair in LACKING:
 
 def link_checkout(session: nox.Session, pair: Pair) -> None:
     """Install what the tests need, and this checkout as the collection."""
-    session.install(
-        "--requirement", f"{REQUIREMENTS}/ansible-core-{pair.core}.txt",
-        "--requirement", f"{REQUIREMENTS}/test.txt",
-        "--constraint", f"{REQUIREMENTS}/constraints.txt",
-    )  # fmt: skip
+    install(session, f"ansible-core-{pair.core}", "test")
     packages = Path(session.virtualenv.location, "lib", f"python{pair.python}", "site-packages")
     link = packages / "ansible_collections" / "phala" / "cloud"
     link.parent.mkdir(parents=True, exist_ok=True)
@@ -171,3 +173,125 @@ def pins(session: nox.Session) -> None:
         f"{REQUIREMENTS}/ansible-core-2.16.txt", f"{REQUIREMENTS}/test.txt",
         external=True,
     )  # fmt: skip
+
+
+@nox.session(python=PYTHONS[NEWEST.python], default=False)
+def docs(session: nox.Session) -> None:
+    """Build the documentation as a site; a warning is an error."""
+    link_checkout(session, NEWEST)
+    session.install("--requirement", f"{REQUIREMENTS}/docs.txt", "--constraint", f"{REQUIREMENTS}/constraints.txt")
+    session.run("python", "docs/docsite/build.py", ".nox/site")
+
+
+def benchmark_on(pair: Pair) -> Callable[[nox.Session], None]:
+    """Make the session that measures on this pair; the newest is compared with the plugins of the package ``ansible`` too."""
+
+    def session(session: nox.Session) -> None:
+        link_checkout(session, pair)
+        if pair == NEWEST:
+            session.install("--no-deps", "--requirement", f"{REQUIREMENTS}/benchmarks.txt")
+        session.run("python", "-m", "tests.benchmarks", *session.posargs)
+
+    return session
+
+
+for pair in (NEWEST, PAIRS[0]):
+    nox.session(benchmark_on(pair), name=f"bench-{pair}", python=PYTHONS[pair.python], tags=["bench"], default=False)
+
+
+@nox.session(python=PYTHONS[NEWEST.python], tags=["lint"], default=False)
+def style(session: nox.Session) -> None:
+    """Check how the files are written."""
+    install(session, "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("yamllint", "--strict", ".")
+    session.run("codespell")
+    session.run("reuse", "lint", "--lines")
+    session.run("shellcheck", ".ci/run", *map(str, Path("tests").rglob("*.sh")))
+
+
+@nox.session(python=PYTHONS[NEWEST.python], tags=["lint"], default=False)
+def types(session: nox.Session) -> None:
+    """Check the types of the collection."""
+    install(session, "lint", f"ansible-core-{NEWEST.core}")
+    with copied_checkout() as collection, session.chdir(collection.parents[2]):
+        session.run("mypy", "--config-file", str(ROOT / "pyproject.toml"), "ansible_collections/phala/cloud/plugins")
+
+
+@nox.session(python=PYTHONS[NEWEST.python], tags=["lint"], default=False)
+def collection(session: nox.Session) -> None:
+    """Check what Ansible's community checks of a collection."""
+    install(session, "tools", f"ansible-core-{NEWEST.core}")
+    live_in(session)
+    with copied_checkout() as collection, session.chdir(collection):
+        session.run("ansible-lint", "--strict")
+        session.run(
+            "antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "self", "--check-extra-docs-refs", "."
+        )
+        session.run("antsibull-changelog", "lint")
+
+
+@nox.session(python=PYTHONS[NEWEST.python], tags=["package"], default=False)
+def package(session: nox.Session) -> None:
+    """Build the collection, then import, install, upgrade and use what has been built, without a link to this checkout."""
+    install(session, "tools", f"ansible-core-{NEWEST.core}", "test")
+    run_tests(session, "tests/packaging")
+
+
+def sanity_on(pair: Pair) -> Callable[[nox.Session], None]:
+    """Make the session that lets ansible-test of this ansible-core judge the collection."""
+
+    def session(session: nox.Session) -> None:
+        install(session, f"ansible-core-{pair.core}", "test", "lint")
+        home = live_in(session)
+        # ansible-test would fetch a script that installs pip from a server of its own; Python brings one along.
+        for version in ("23_1_2", "24_2", "25_2"):
+            script = home / f".ansible/test/cache/get_pip_{version}.py"
+            script.parent.mkdir(parents=True, exist_ok=True)
+            script.write_text("import ensurepip\nensurepip.bootstrap(default_pip=True)\n", encoding="utf-8")
+        with copied_checkout() as collection, session.chdir(collection):
+            for command in (("sanity",), ("units", "tests/unit/plugins/"), ("integration", "inventory_phala")):
+                session.run("ansible-test", *command, "--local", "--python", pair.python)
+
+    return session
+
+
+for pair in (NEWEST, PAIRS[0]):
+    nox.session(
+        sanity_on(pair),
+        name=f"sanity-{pair}",
+        python=PYTHONS[pair.python],
+        venv_params=["--seed"],
+        tags=["sanity"],
+        default=False,
+    )
+
+
+def install(session: nox.Session, *names: str) -> None:
+    """Install the requirements of these names."""
+    files = [f"{REQUIREMENTS}/{name}.txt" for name in names]
+    constraints = ["--constraint", f"{REQUIREMENTS}/constraints.txt"] if "test" in names else []
+    session.install(*itertools.chain.from_iterable(("--requirement", file) for file in files), *constraints)
+
+
+def live_in(session: nox.Session) -> Path:
+    """Give the session's commands a home of their own."""
+    home = Path(session.virtualenv.location, "home").absolute()
+    home.mkdir(exist_ok=True)
+    session.env["HOME"] = str(home)
+    return home
+
+
+@contextlib.contextmanager
+def copied_checkout() -> Iterator[Path]:
+    """Copy what git holds or would take; ansible-test sees nothing through a link, nor in a folder that git ignores."""
+    command = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "ansible_collections/phala/cloud")
+        for name in names:
+            if Path(name).is_file():
+                (copy / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(name, copy / name)
+        yield copy

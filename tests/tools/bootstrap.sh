@@ -28,8 +28,9 @@ candidates() {
 found=
 lacking=
 while IFS= read -r candidate; do
-    [ -x "$candidate" ] && is_recent "$candidate" || continue
-    if makes_environments "$candidate"; then
+    if ! is_recent "$candidate"; then
+        continue
+    elif makes_environments "$candidate"; then
         found=$candidate
         break
     fi
