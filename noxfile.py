@@ -226,9 +226,8 @@ def collection(session: nox.Session) -> None:
     live_in(session)
     with copied_checkout() as collection, session.chdir(collection):
         session.run("ansible-lint", "--strict")
-        session.run(
-            "antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "self", "--check-extra-docs-refs", "."
-        )
+        references = ("--validate-collection-refs", "self", "--check-extra-docs-refs")
+        session.run("antsibull-docs", "lint-collection-docs", "--plugin-docs", *references, ".")
         session.run("antsibull-changelog", "lint")
 
 

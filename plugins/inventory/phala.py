@@ -14,9 +14,9 @@ author:
   - The phala.cloud collection contributors (@phala-cloud-collection)
 description:
   - Makes every confidential VM (CVM) of a Phala Cloud account a host.
-  - Groups the hosts by region, node, base image and status, and by more where O(group_by) says so.
+  - Groups the hosts by region, node, base image and status, or by what O(group_by) names.
   - Sets the fields of the CVM, and its app's metadata, as host variables.
-  - Connects over SSH through the platform's gateway, to the very CVM, where O(connect_with) leaves it so.
+  - Sets up SSH through the platform's gateway, to the very CVM, unless O(connect_with) is V(none).
   - The name of the file must end in C(phala.yml) or C(phala.yaml).
 notes:
   - A source is read as a whole or not at all. If the service cannot be asked, no host of it is in the inventory, and Ansible
@@ -63,10 +63,11 @@ options:
     description:
       - The version of the service's answers, sent as the header C(X-Phala-Version).
       - The core variables are the same for every version. V(2025-10-28) shows the KMS slug, and no gateway domain.
+      - The default shows the gateway of each CVM, which the connection needs.
     type: str
     default: "2026-01-21"
   timeout:
-    description: Seconds that one request may take as a whole.
+    description: Seconds that one request may take as a whole, from looking up the name to the last byte.
     type: int
     default: 30
   retries:
@@ -74,6 +75,7 @@ options:
       - How often a request is tried again after the first time.
       - It is tried again after the statuses 429 and 5xx, timeouts and broken connections, with growing pauses.
       - The pause that the service asks for with C(Retry-After) is kept up to 30 seconds; a longer one fails at once.
+      - The default ones take 15 seconds of pauses in all before the source fails.
     type: int
     default: 5
   validate_certs:
@@ -86,7 +88,9 @@ options:
       - The default is what the Python package requests uses.
     type: path
   page_size:
-    description: How many apps to ask for in one request, from 1 to 100. A smaller number makes each answer quicker.
+    description:
+      - How many apps to ask for in one request, from 1 to 100. A smaller number makes each answer quicker.
+      - The default is the most that the service gives, for the fewest requests.
     type: int
     default: 100
   concurrency:
@@ -134,7 +138,8 @@ options:
         O(hostvars_prefix) and O(hostvars_suffix).
       - A template with an undefined variable gives no name, or, with O(strict), an error.
       - Characters other than letters, digits, C(.), C(_) and C(-) become C(-), and none of C(.) and C(-) leads.
-      - Hosts that would share a name get C(-) and the first digits of their VM UUID.
+      - Hosts that would share a name get C(-) and the first digits of their VM UUID, each of them.
+      - The default is the CVM's name, else one of its ids.
     type: list
     elements: str
     default: [name, instance_id, vm_uuid, app_id]
@@ -149,7 +154,7 @@ options:
   group:
     description:
       - The group of all hosts of this source.
-      - Sources that differ in how they connect should not share it, since it carries the connection variables.
+      - It carries the connection variables, so give sources that connect in different ways a group each.
     type: str
     default: phala
   group_by:
@@ -162,7 +167,9 @@ options:
     choices: [region, node, base_image, status, app, instance_type, kms_type, kms_slug, team, listed, os_type]
     default: [region, node, base_image, status]
   group_prefix:
-    description: What the names of the groups that O(group_by) makes begin with.
+    description:
+      - What the names of the groups that O(group_by) makes begin with.
+      - With V(cvm_) they are C(cvm_region_US_WEST_1) and so on.
     type: str
     default: ""
   connect_with:
@@ -211,8 +218,9 @@ options:
 """
 
 EXAMPLES = r"""
-# This line alone, in a file such as phala.yml, lists all CVMs of the account that PHALA_CLOUD_API_KEY, or else
-# 'phala login', gives access to. All that follows is optional.
+# This line alone, in a file such as phala.yml, lists all CVMs of the account
+# that PHALA_CLOUD_API_KEY, or else 'phala login', gives access to.
+# All that follows is optional.
 plugin: phala.cloud.phala
 
 # The running CVMs of a region that is chosen when the file is used:
@@ -221,7 +229,7 @@ filters:
   region: "{{ target }}"
   status: running
 
-# All CVMs whose name contains "api" as well, in whatever region and status.
+# All CVMs of apps in which "api" is found as well, wherever they run.
 include_filters:
   - search: api
 
@@ -231,7 +239,8 @@ exclude_filters:
   - instance_type: [h100.small, h200.small]
     status: stopped
 
-# And only those with two virtual processors or more. Variables are null where the service does not tell.
+# And only those with two virtual processors or more.
+# Variables are null where the service does not tell.
 host_filters:
   - (phala_vcpu or 0) >= 2
 
@@ -240,7 +249,8 @@ hostnames:
   - "{{ app_name }}-{{ region | lower }}"
   - name
 
-# Groups such as region_US_WEST_1, app_web and os_type_dev, the latter of images that can be reached over SSH.
+# Groups such as region_US_WEST_1, app_web and os_type_dev, the latter of
+# images that can be reached over SSH.
 group_by: [region, app, os_type]
 
 # Variables and groups of one's own.
@@ -252,7 +262,8 @@ keyed_groups:
   - key: phala_app.kms_type
     prefix: kms
 
-# Ask the service every five minutes at the most, and live without it for an hour.
+# Ask the service every five minutes at the most, and live without it for an
+# hour.
 cache: true
 cache_plugin: ansible.builtin.jsonfile
 cache_connection: ~/.cache/phala-inventory
@@ -304,10 +315,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self._warn(settings.warnings)
         with paused_garbage_collection():
             answers = get_answers(self, settings, use_cache=cache)
+            source = f"{answers.app_count} apps from {answers.origin}"
             built = build(self, settings, self._select(settings, answers))
             publish(inventory, built)
         self._warn(built.warnings)
-        for line in (f"{path}: {len(built.hosts)} CVMs of {answers.app_count} apps from {answers.origin}", *built.infos):
+        for line in (f"{path}: {len(built.hosts)} CVMs of {source}", *built.infos):
             self.display.v(line)
 
     def _select(self, settings: Settings, answers: Answers) -> list[Cvm]:
@@ -315,6 +327,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             return select_cvms(settings.queries, answers.apps, settings.excludes, self.display.vv)
         except (AnswerError, UndecidableError) as error:
             raise AnsibleParserError(f"{settings.api.url}: {error}") from None
+        finally:
+            answers.apps.clear()  # the records hold what is needed of them
 
     def _warn(self, warnings: Iterable[str]) -> None:
         for warning in warnings:

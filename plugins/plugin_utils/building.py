@@ -66,7 +66,10 @@ def build(plugin: Any, settings: Settings, cvms: Sequence[Cvm]) -> Build:
     marker, warnings, infos = Marker(), Messages(), Messages()
     names = VariableNames(settings.prefix, settings.suffix)
     note = plugin.display.vv
-    hosts = [Host(cvm, host_variables(cvm, names, marker, warnings, note)) for cvm in cvms]
+    hosts = []
+    for cvm in cvms:
+        hosts.append(Host(cvm, host_variables(cvm, names, marker, warnings, note)))
+        cvm.fields.clear()  # their marked copies are enough for the memory
     hosts = [host for host in hosts if _meets_filters(plugin, settings.host_filters, host)]
     families = _join_dimensions(hosts, settings, warnings)
     _connect(hosts, settings, marker, warnings, infos)
@@ -116,7 +119,7 @@ def _name(
     warnings: Messages,
 ) -> None:
     """Name the hosts and construct their variables and groups; no name may be a group's, be it constructed under that name."""
-    wanted = {host.cvm.identity: _wanted_name(plugin, settings, host, marker) for host in hosts}
+    wanted = {host.cvm.identity: _wanted_name(plugin, settings, host) for host in hosts}
     digits = {host.cvm.identity: distinct_digits(host.cvm) for host in hosts}
     taken = {settings.group, *plugin.inventory.groups, *(group for _parent, group in families)}
     while True:
@@ -134,7 +137,7 @@ def _name(
         families.update(dict.fromkeys(record.parents))
     renamed = sorted(f"{wanted[identity]} is {name}" for identity, name in names.items() if name != wanted[identity])
     for line in renamed:
-        warnings.add("host names that are not free, or not unique, got digits of the CVM's vm_uuid", line)
+        warnings.add("host names that are taken got digits of the CVM's vm_uuid; set hostnames to choose others", line)
 
 
 def _construct(
@@ -156,19 +159,27 @@ def _visible(host: Host, name: str, group: str, shared: Mapping[str, Any]) -> di
     return {**shared, **host.variables, **magic, "group_names": sorted({group, *host.groups})}
 
 
-def _wanted_name(plugin: Any, settings: Settings, host: Host, marker: Marker) -> str:
+def _wanted_name(plugin: Any, settings: Settings, host: Host) -> str:
     """Return the first of hostnames that gives a name, else one made of the CVM's identifiers: no CVM is lost."""
     core = host.cvm.core
     for entry in settings.hostnames:
         if entry in core:
             text = core[entry] if isinstance(core[entry], (str, int)) and not isinstance(core[entry], bool) else ""
         else:
-            bare = marker.mark_variables({**host.cvm.fields, **core}, lambda _name, _reason: None)
-            variables = {**bare, **host.variables}
+            variables = {**_without_affixes(host.variables, settings), **host.variables}
             text = render_name(plugin, entry, variables, strict=settings.constructed.strict)
         if name := safe_host_name(str(text)):
             return name
     return f"cvm-{distinct_digits(host.cvm)[:SUFFIX_DIGITS]}"
+
+
+def _without_affixes(variables: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    prefix, suffix = settings.prefix, settings.suffix
+    return {
+        name[len(prefix) : len(name) - len(suffix)]: value
+        for name, value in variables.items()
+        if name.startswith(prefix) and name.endswith(suffix)
+    }
 
 
 # Publication

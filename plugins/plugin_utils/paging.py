@@ -85,21 +85,25 @@ class _Reading:
         self.title = f"{url}/apps{'?' if self.query else ''}{urlencode(self.query)}"
         self.pages: dict[int, Page] = {}
         self.apps: dict[str, dict[str, Any]] = {}
-        self._empty: set[int] = set()
+        self._seen: set[str] = set()
+        self._barren: set[int] = set()  # numbers of pages that showed no app which others had not shown
 
     def start(self) -> None:
         self.pages.clear()
-        self._empty.clear()
+        self._seen.clear()
+        self._barren.clear()
 
     def add(self, page: Page) -> None:
         self.pages[page.number] = page
-        if not page.apps:
-            self._empty.add(page.number)
+        identities = {_app_identity(app) for app in page.apps}
+        if identities <= self._seen:
+            self._barren.add(page.number)
+        self._seen |= identities
 
     def further_numbers(self) -> Iterator[int]:
-        """Yield the numbers after the first, until two neighbouring pages came back empty: a count may be absurd."""
+        """Yield the numbers after the first, until two neighbouring pages brought nothing new: a count may be absurd."""
         for number in range(2, self.pages[1].page_count + 1):
-            if any(empty + 1 in self._empty for empty in self._empty):
+            if any(barren + 1 in self._barren for barren in self._barren):
                 return
             yield number
 
@@ -126,14 +130,15 @@ class _Reading:
     def resign(self) -> str:
         """Return a warning that the apps may not be all of them.
 
-        :raises ApiError: when they are not: when what was on a page between others is missing
+        :raises ApiError: when they are not: when apps are missing that a page should have shown
         """
-        last = max((number for number, page in self.pages.items() if page.apps), default=0)
-        hole = next((number for number in range(1, last) if number in self._empty), None)
-        if hole is not None:
+        pages = self.pages.values()
+        is_short = len(self.apps) < min(page.total for page in pages)
+        is_repeated = len(self._seen) < sum(len(page.apps) for page in pages)
+        if is_short and (is_repeated or not all(page.apps for page in pages)):
             raise ApiError(
-                f"GET {self.title}: page {hole} came back empty {MAX_READINGS} times, while page {last} holds apps: the fleet"
-                " cannot be had as a whole; run again later, and tell the service's support if it stays like this"
+                f"GET {self.title}: {self.fault()}, {MAX_READINGS} times: the fleet cannot be had as a whole; run again"
+                " later, and tell the service's support if it stays like this"
             )
         return (
             f"{self.title}: {self.fault()}, also in the last of {MAX_READINGS} readings: apps that came or went meanwhile may be"

@@ -102,7 +102,10 @@ def read_settings(plugin: Any, path: str) -> Settings:
 
     :raises AnsibleParserError: with every problem of the file at once
     """
-    config = plugin._read_config_data(path)
+    try:
+        config = plugin._read_config_data(path)
+    except AttributeError:  # core's own, of a file that holds a list or a text
+        raise AnsibleParserError(f"{path} holds no dictionary: begin it with 'plugin: phala.cloud.phala'") from None
     reader = _Reader(plugin, config, path)
     settings = reader.read()
     if reader.problems:

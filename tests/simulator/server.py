@@ -75,6 +75,11 @@ class Simulator(Service):
             self._server.stop()
             self._thread.join(SECONDS_TO_STOP)
 
+    def hang_up(self) -> None:
+        """Break every connection, also those on which a fault would go on for ever."""
+        if self._server is not None:
+            self._server.hang_up()
+
 
 class PromptServer(uvicorn.Server):
     """uvicorn's server, without its ten looks a second for the end and its patience with those that hang."""
@@ -94,6 +99,11 @@ class PromptServer(uvicorn.Server):
         if self._loop is not None and self._over is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._over.set)
 
+    def hang_up(self) -> None:
+        """Break all connections, from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._abort_connections)
+
     @override
     async def main_loop(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -107,10 +117,13 @@ class PromptServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
+        self._abort_connections()
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=1)
+
+    def _abort_connections(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
     async def _wait_a_second(self, over: asyncio.Event) -> None:
         """Wait for the end; meanwhile the `Date` header wants to be renewed."""
