@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Build the site: put the pages together as they stand in the repository, add the plugin's, and have Sphinx refuse any warning.
+
+    python docs/docsite/build.py FOLDER
+
+The site is FOLDER/html afterwards. The collection must be installed where ansible-doc finds it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+SINGLE_PAGES = ("README.md", "LICENSE")
+
+
+def main(folder: Path) -> None:
+    source, html = folder / "source", folder / "html"
+    for old in (source, html):
+        shutil.rmtree(old, ignore_errors=True)
+    collect_pages(source)
+    # Its helpers are looked up on PATH.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "self", ROOT, path=path)
+    generate = ("--config-file", HERE / "antsibull-docs.cfg", "collection", "--use-current", "--fail-on-error")
+    run("antsibull-docs", *generate, "--dest-dir", source, "phala.cloud", path=path)
+    run("sphinx-build", "--fail-on-warning", "--keep-going", "--quiet", "--builder", "html", source, html, path=path)
+    sys.stdout.write(f"The site is {html / 'index.html'}\n")
+
+
+def collect_pages(source: Path) -> None:
+    shutil.copytree(ROOT / "docs", source / "docs", ignore=shutil.ignore_patterns(HERE.name))
+    for name in SINGLE_PAGES:
+        shutil.copy(ROOT / name, source)
+    for name in ("conf.py", "index.md"):
+        shutil.copy(HERE / name, source)
+    shutil.copytree(HERE / "_static", source / "_static")
+
+
+def run(command: str, *arguments: str | Path, path: str) -> None:
+    done = subprocess.run([command, *arguments], env={**os.environ, "PATH": path}, check=False)  # noqa: S603
+    if done.returncode:
+        sys.exit(f"{command} found something to mend, see above")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve())

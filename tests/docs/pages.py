@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Read Markdown pages: their fenced blocks, links, headings and tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+EXAMPLES = DOCS / "examples"
+
+_FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}|~{3,})(?P<language>[^\s`]*)(?P<rest>.*)$")
+_FILE_NAME = re.compile(r"# (?P<name>[\w./-]+\.(?:ya?ml|cfg|j2|py|txt|toml))$")
+_LINK = re.compile(r"!?\[(?:[^\]\[]|\[[^\]]*\])*\]\((?P<target>[^)\s]+)(?: \"[^\"]*\")?\)")
+_HEADING = re.compile(r"^#{1,6} +(?P<text>.+?) *$")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: `line` is where its text begins, `label` says where it is for messages."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+    @property
+    def file_name(self) -> str | None:
+        """The file that the block shows: its first line is a comment with the name."""
+        match = _FILE_NAME.match(self.text.partition("\n")[0])
+        return match["name"] if match else None
+
+
+def all_pages() -> list[Path]:
+    """Return README and every guide; what the site's generator writes is none of them."""
+    return [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(EXAMPLES.glob("*.md"))]
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """Yield the fenced blocks of a page, in order."""
+    opened: tuple[str, str, int] | None = None
+    text: list[str] = []
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
+        match = _FENCE.match(line)
+        if opened is None and match:
+            assert not match["indent"], f"{page}:{number}: an indented fence is not read by the tests"
+            opened, text = (match["fence"], match["language"], number + 1), []
+        elif opened is not None and line.strip() == opened[0]:
+            yield Block(page, opened[2], opened[1], "".join(f"{line}\n" for line in text))
+            opened = None
+        elif opened is not None:
+            text.append(line)
+    assert opened is None, f"{page}:{opened}: the fence is not closed"
+
+
+def prose(page: Path) -> str:
+    """Return a page without its fenced blocks and comments."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    inside = False
+    kept = []
+    for line in lines:
+        if _FENCE.match(line):
+            inside = not inside
+        elif not inside:
+            kept.append(line)
+    return re.sub(r"<!--.*?-->", "", "\n".join(kept), flags=re.DOTALL)
+
+
+def links(page: Path) -> list[str]:
+    """Return the targets of a page's links and pictures."""
+    text = re.sub(r"`[^`\n]*`", "", prose(page))
+    return [match["target"] for match in _LINK.finditer(text)]
+
+
+def anchors(page: Path) -> list[str]:
+    """Return the anchors that GitHub makes of a page's headings."""
+    seen: dict[str, int] = {}
+    found = []
+    for line in prose(page).splitlines():
+        if match := _HEADING.match(line):
+            text = re.sub(r"`([^`]*)`", r"\1", match["text"]).lower()
+            slug = re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+            turn = seen.get(slug, 0)
+            seen[slug] = turn + 1
+            found.append(f"{slug}-{turn}" if turn else slug)
+    return found
+
+
+def tables(page: Path) -> Iterator[list[list[str]]]:
+    """Yield the tables of a page, each as rows of cells, the heading first and its rule left out."""
+    rows: list[list[str]] = []
+    for line in [*prose(page).splitlines(), ""]:
+        if line.startswith("|"):
+            cells = [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip()[1:-1])]
+            if not all(re.fullmatch(r":?-+:?", cell) for cell in cells):
+                rows.append(cells)
+        elif rows:
+            yield rows
+            rows = []

@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A reader's shell: a home of its own, and variables and a working folder that stay from block to block."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+SCRIPTS = sysconfig.get_path("scripts")
+HANDED_ON = ("COVERAGE_", "ANSIBLE_COLLECTIONS_PATH")
+SECONDS = 60  # after which a command hangs
+SERVICE = "https://cloud-api.phala.com"  # what pages show where the stand-in's address comes out
+HOME = "/home/you"  # likewise for the home of the test
+NOBODY = "http://127.0.0.1:9"  # for what would ask a server on the network
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that has ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class Shell:
+    """Run blocks of commands one after the other, as somebody does who follows a page."""
+
+    def __init__(self, home: Path, origin: str, **variables: str) -> None:
+        self.home = home
+        self.folder = home / "project"
+        self.folder.mkdir(parents=True)
+        self._origin = origin
+        self._state = home / ".environment"
+        handed_on = {name: value for name, value in os.environ.items() if name.startswith(HANDED_ON)}
+        self._environment = {
+            **handed_on,
+            "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
+            "HOME": str(home),
+            "LC_ALL": "C.UTF-8",
+            "COLUMNS": "80",
+            "ANSIBLE_FORKS": "1",  # hosts answer in order
+            "ANSIBLE_GALAXY_SERVER": NOBODY,
+            "PHALA_CLOUD_API_PREFIX": f"{origin}/api/v1",
+            **variables,
+        }
+
+    def run(self, commands: str) -> Ran:
+        """Run commands, each of which must succeed, where and with the variables that the ones before have left."""
+        before = f'[ ! -e "{self._state}" ] || . "{self._state}"'
+        after = f"""trap '{{ export -p; echo "cd $PWD"; }} > "{self._state}"' EXIT"""
+        done = subprocess.run(
+            ["bash", "-ec", f"{before}\n{after}\n{commands}"],
+            cwd=self.folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        self.folder = Path(self._state.read_text(encoding="utf-8").rstrip().rpartition("\ncd ")[2])
+        return Ran(done.returncode, self._public(done.stdout), self._public(done.stderr))
+
+    def _public(self, text: str) -> str:
+        return text.replace(self._origin, SERVICE).replace(str(self.home), HOME)
+
+
+def same(shown: str, real: str) -> bool:
+    """Tell whether a page shows what came out; a line of three dots stands for any lines, and seconds are not compared."""
+    # Before 2.19 core breaks the lines of a warning, so white space is not compared where there is one.
+    space = "" if "[WARNING]" in real else "\n"
+    lines = [re.escape(_settled(line, space)) for line in shown.strip("\n").splitlines()]
+    pattern = "".join(r"(?s:.*?)" if line == re.escape("...") else line + space for line in lines)
+    return re.fullmatch(pattern, "".join(_settled(line, space) + space for line in real.strip("\n").splitlines())) is not None
+
+
+def _settled(line: str, space: str) -> str:
+    line = re.sub(r"\b\d+(\.\d+)? s\b", "N s", line.rstrip())
+    return line if space else "".join(line.split())

@@ -1,0 +1,287 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run every recipe against the stand-in service and compare what comes out."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.phala.cloud.tests.integration.loading import Loaded, load
+from ansible_collections.phala.cloud.tests.simulator import Simulator
+
+from .fleet import FLEET, KEY, OTHER_KEY, WEB
+from .pages import EXAMPLES, ROOT, links
+from .shell import Ran, Shell
+
+ALL = ["api", "model", "web-1", "web-2", "web-3"]
+DEV = ["model", "web-1", "web-2", "web-3"]
+RUNNING = ["api", "model", "web-1", "web-2"]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def environment(home: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", simulator.url)
+    monkeypatch.setenv("PHALA_CLOUD_API_KEY", KEY)
+    return home
+
+
+def recipe(monkeypatch: pytest.MonkeyPatch, name: str, **options: Any) -> Loaded:
+    loaded = load(monkeypatch, [EXAMPLES / name], **options)
+    assert not loaded.failures
+    return loaded
+
+
+def members(loaded: Loaded, *groups: str) -> dict[str, list[str]]:
+    return {group: loaded.groups[group] for group in groups}
+
+
+# Inventories
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(
+    ("name", "hosts", "groups"),
+    [
+        ("running-in-region.phala.yml", ["api", "web-1", "web-2"], {"region_US_WEST_1": ["api", "web-1", "web-2"]}),
+        (
+            "dev-images.phala.yml",
+            ["model", "web-1", "web-2"],
+            {"base_image_dstack_dev_0_5_7_9b6a5239": ["model", "web-1", "web-2"]},
+        ),
+        (
+            "apps-and-teams.phala.yml",
+            ALL,
+            {
+                "app_web": ["web-1", "web-2", "web-3"],
+                "app_api": ["api"],
+                "app_model": ["model"],
+                "team_example_team": ["api", "web-1", "web-2", "web-3"],
+                "team_research": ["model"],
+                "os_type_dev": DEV,
+            },
+        ),
+        ("gpu.phala.yml", ["model"], {"gpus_1": ["model"], "instance_type_h200_small": ["model"]}),
+        (
+            "names.phala.yml",
+            ["api-us-west-1", "model-us-east-1", "web-us-east-1", "web-us-west-1-0ac50d74", "web-us-west-1-81449e5d"],
+            {"status_stopped": ["web-us-east-1"]},
+        ),
+        ("awx.phala.yml", RUNNING, {"app_web": ["web-1", "web-2"], "os_type_prod": ["api"], "status_running": RUNNING}),
+        ("maintenance.phala.yml", ["model", "web-1", "web-3"], {"node_prod5": ["web-1"], "node_prod9": ["web-3"]}),
+        ("ci.phala.yml", ALL, {"status_running": RUNNING}),
+        (
+            "constructed",
+            ALL,
+            {
+                "reachable": ["model", "web-1", "web-2"],
+                "team_example_team": ["api", "web-1", "web-2", "web-3"],
+                "team_research": ["model"],
+                "region_US_EAST_1": ["model", "web-3"],
+            },
+        ),
+    ],
+)
+def test_recipe_gives_these_hosts_and_groups(
+    name: str, hosts: list[str], groups: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = recipe(monkeypatch, name)
+    assert sorted(loaded.hosts) == hosts
+    assert members(loaded, *groups) == groups
+
+
+@pytest.mark.usefixtures("environment")
+def test_recipe_for_a_pipeline_asks_the_service_once_and_survives_its_absence(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = recipe(monkeypatch, "ci.phala.yml")
+    simulator.clear()
+    assert recipe(monkeypatch, "ci.phala.yml").hosts == first.hosts
+    assert not simulator.requests
+
+
+def test_recipe_for_several_accounts_keeps_them_apart(home: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    profiles = {name: {"token": key, "api_prefix": simulator.url} for name, key in (("production", KEY), ("staging", OTHER_KEY))}
+    credentials = home / ".phala-cloud" / "credentials.json"
+    credentials.parent.mkdir()
+    content = {"schema_version": 1, "current_profile": "staging", "profiles": profiles}
+    credentials.write_text(json.dumps(content), encoding="utf-8")
+    loaded = recipe(monkeypatch, "accounts")
+    assert members(loaded, "production", "staging", "production_status_running", "staging_status_running") == {
+        "production": ALL,
+        "staging": ["shop"],
+        "production_status_running": RUNNING,
+        "staging_status_running": ["shop"],
+    }
+
+
+@pytest.mark.usefixtures("home")
+def test_recipe_for_two_services_asks_each_with_its_own_key(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "CLOUD_API_URL": simulator.url,
+        "CLOUD_API_KEY": KEY,
+        "OWN_API_URL": simulator.url.replace("127.0.0.1", "localhost"),
+        "OWN_API_KEY": OTHER_KEY,
+    }.items():
+        monkeypatch.setenv(name, value)
+    loaded = recipe(monkeypatch, "two-urls")
+    assert members(loaded, "cloud", "own", "own_region_EU_WEST_1") == {
+        "cloud": ALL,
+        "own": ["shop"],
+        "own_region_EU_WEST_1": ["shop"],
+    }
+
+
+def test_recipe_with_a_vault_opens_with_its_password(tmp_path: Path, simulator: Simulator) -> None:
+    shell = Shell(tmp_path / "home", simulator.origin)
+    (shell.folder / "password").write_text("example", encoding="utf-8")
+    ran = shell.run(f"ansible-inventory -i {EXAMPLES}/vaulted.phala.yml --list --vault-password-file password")
+    assert sorted(json.loads(ran.stdout)["phala"]["hosts"]) == ALL
+
+
+# Playbooks
+
+
+class CvmApi(ThreadingHTTPServer):
+    """Answer as the parts of the service that the playbooks use and the stand-in does not have; keep what was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), CvmApiHandler)
+        self.asked: list[tuple[str, str, str | None, Any]] = []
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class CvmApiHandler(BaseHTTPRequestHandler):
+    server: CvmApi
+
+    def do_GET(self) -> None:
+        self.answer()
+
+    def do_POST(self) -> None:
+        self.answer()
+
+    def answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.asked.append((self.command, self.path, self.headers.get("X-API-Key"), json.loads(body or b"null")))
+        answer = json.dumps({"status": "running", "in_progress": False}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture
+def cvm_api() -> Iterator[CvmApi]:
+    with CvmApi() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+
+
+def play(folder: Path, simulator: Simulator, inventory: str, playbook: str, **variables: str) -> Ran:
+    """Run a playbook on this machine in the CVMs' place."""
+    shell = Shell(folder / "home", simulator.origin, PHALA_CLOUD_API_KEY=KEY)
+    (shell.folder / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
+    return shell.run(f"ansible-playbook -i {EXAMPLES / inventory} {EXAMPLES / playbook} -e @variables.json")
+
+
+def recap(ran: Ran) -> Mapping[str, str]:
+    return dict(re.findall(r"^(\S+) +: (ok=\d+ +changed=\d+ +unreachable=\d+ +failed=\d+)", ran.stdout, re.MULTILINE))
+
+
+def test_rolling_update_takes_the_running_replicas_of_one_app_one_at_a_time(
+    tmp_path: Path, simulator: Simulator, cvm_api: CvmApi
+) -> None:
+    ran = play(
+        tmp_path,
+        simulator,
+        "apps-and-teams.phala.yml",
+        "rolling-update.yml",
+        app="web",
+        update_command="echo updated",
+        health_url=f"{cvm_api.origin}/{{{{ inventory_hostname }}}}",
+        ansible_connection="local",
+    )
+    counts = "ok=2    changed=1    unreachable=0    failed=0"
+    assert recap(ran) == {"web-1": counts, "web-2": counts}, ran.stderr
+    assert [path for _method, path, *_ in cvm_api.asked] == ["/web-1", "/web-2"]
+    assert ran.stdout.count("PLAY [") == 2
+
+
+def test_rolling_update_stops_at_the_first_replica_that_fails(tmp_path: Path, simulator: Simulator) -> None:
+    ran = play(
+        tmp_path,
+        simulator,
+        "apps-and-teams.phala.yml",
+        "rolling-update.yml",
+        app="web",
+        update_command="exit 1",
+        ansible_connection="local",
+    )
+    assert recap(ran) == {"web-1": "ok=0    changed=0    unreachable=0    failed=1"}
+
+
+def test_restart_asks_the_api_for_each_cvm_and_waits(tmp_path: Path, simulator: Simulator, cvm_api: CvmApi) -> None:
+    ran = play(
+        tmp_path,
+        simulator,
+        "running-in-region.phala.yml",
+        "restart.yml",
+        target="web-1:web-2",
+        api_url=f"{cvm_api.origin}/api/v1",
+    )
+    counts = "ok=2    changed=1    unreachable=0    failed=0"
+    assert recap(ran) == {"web-1": counts, "web-2": counts}, ran.stderr
+    paths = [f"/api/v1/cvms/{cvm.vm_uuid.replace('-', '')}" for cvm in WEB.cvms[:2] if cvm.vm_uuid]
+    assert cvm_api.asked == [
+        ("POST", f"{paths[0]}/restart", KEY, {"force": False}),
+        ("GET", paths[0], KEY, None),
+        ("POST", f"{paths[1]}/restart", KEY, {"force": False}),
+        ("GET", paths[1], KEY, None),
+    ]
+    assert KEY not in ran.stdout + ran.stderr
+
+
+# The list
+
+
+def test_list_of_recipes_names_every_file() -> None:
+    listed = {EXAMPLES / target for target in links(EXAMPLES / "README.md") if not target.startswith("..")}
+    folders = {path.parent for path in listed} - {EXAMPLES}
+    files = {path for path in EXAMPLES.rglob("*.yml") if path.parent not in folders}
+    assert files == {path for path in listed if path.parent == EXAMPLES}
+    assert folders == {path for path in EXAMPLES.iterdir() if path.is_dir()}
+
+
+def test_every_recipe_is_run_by_a_test() -> None:
+    tests = Path(__file__).read_text(encoding="utf-8")
+    for path in EXAMPLES.iterdir():
+        assert path.suffix == ".md" or f'"{path.name}"' in tests or path.name in tests, path
+
+
+def test_account_of_the_pages_has_the_hosts_that_the_recipes_expect() -> None:
+    assert sorted(cvm.name for app in FLEET for cvm in app.live_cvms) == ALL
+    assert ROOT in EXAMPLES.parents

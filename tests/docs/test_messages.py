@@ -1,0 +1,401 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Provoke each message that the troubleshooting page lists, and find each message of the code in that page."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+import yaml
+from ansible.plugins.cache import BaseFileCacheModule
+
+from ansible_collections.phala.cloud.plugins.plugin_utils import api
+from ansible_collections.phala.cloud.tests.integration.loading import load
+from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
+from ansible_collections.phala.cloud.tests.simulator.faults import (
+    EMPTY_PAGE,
+    Body,
+    Drift,
+    Fault,
+    Hang,
+    Html,
+    HugeBody,
+    Redirect,
+    Replace,
+    Status,
+)
+
+from .fleet import FLEET, KEY
+from .pages import DOCS, ROOT, tables
+
+PAGE = DOCS / "troubleshooting.md"
+CLOSED = "http://127.0.0.1:9/api/v1"
+JSONFILE = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": "cache"}
+PROFILE = {"token": KEY, "workspace": {"name": "Example team", "slug": "example-team"}}
+
+
+def rows() -> dict[str, str]:
+    """Map each message of the page to what is said about it; what differs in a message is three dots in one character."""
+    table = next(table for table in tables(PAGE) if table[0][0] == "Message")[1:]
+    return {message.strip("`"): advice for message, advice in table if message.startswith("`")}
+
+
+class Trouble:
+    """What a case does to get a message: `displayed` is all that was said."""
+
+    def __init__(self, folder: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.simulator = simulator
+        self.monkeypatch = monkeypatch
+        self.displayed: list[str] = []
+        monkeypatch.setenv("HOME", str(folder))
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", simulator.url)
+        monkeypatch.setenv("PHALA_CLOUD_API_KEY", KEY)
+
+    def load(self, source: str = "", *, verbosity: int = 0, **options: Any) -> None:
+        """Load a source that is given as YAML, or as options."""
+        path = self.folder / "phala.yml"
+        retries = {} if "retries" in options or "retries" in source else {"retries": 0}
+        path.write_text(f"{yaml.safe_dump({'plugin': 'phala.cloud.phala', **retries, **options})}{source}", encoding="utf-8")
+        loaded = load(self.monkeypatch, [path], verbosity=verbosity)
+        self.displayed += loaded.displayed
+        self.displayed += loaded.values("ansible_ssh_common_args").values()  # from which ssh says why there is no address
+
+    def misbehave(self, *faults: Fault, page: int | None = None, times: int | None = None, **options: Any) -> None:
+        self.simulator.misbehave(*faults, times=times, page=page)
+        self.load(**options)
+
+    def have(self, *apps: Any, **options: Any) -> None:
+        """Load an account that has these apps."""
+        self.simulator.fleet = apps
+        self.load(**options)
+
+    def log_in(self, profiles: Any = None, *, content: str | None = None, schema: int = 1, **options: Any) -> None:
+        """Load with the credentials that the CLI would have left."""
+        self.monkeypatch.delenv("PHALA_CLOUD_API_KEY")
+        path = self.folder / ".phala-cloud" / "credentials.json"
+        path.parent.mkdir()
+        saved = {"schema_version": schema, "current_profile": "work", "profiles": profiles}
+        path.write_text(json.dumps(saved) if content is None else content, encoding="utf-8")
+        self.load(**options)
+
+
+Provoke = Callable[[Trouble], None]
+
+
+def given(source: str = "", **options: Any) -> Provoke:
+    return lambda trouble: trouble.load(source, **options)
+
+
+def answered(*faults: Fault, **options: Any) -> Provoke:
+    return lambda trouble: trouble.misbehave(*faults, **options)
+
+
+def holding(*apps: Any, **options: Any) -> Provoke:
+    return lambda trouble: trouble.have(*apps, **options)
+
+
+def logged_in(profiles: Any = None, **options: Any) -> Provoke:
+    return lambda trouble: trouble.log_in(profiles, **options)
+
+
+def in_environment(name: str, value: str, **options: Any) -> Provoke:
+    def provoke(trouble: Trouble) -> None:
+        trouble.monkeypatch.setenv(name, value)
+        trouble.load(**options)
+
+    return provoke
+
+
+def without_key(trouble: Trouble) -> None:
+    trouble.monkeypatch.delenv("PHALA_CLOUD_API_KEY")
+    trouble.load()
+
+
+def unreadable_credentials(trouble: Trouble) -> None:
+    (trouble.folder / ".phala-cloud" / "credentials.json").mkdir(parents=True)
+    trouble.load(profile="work")
+
+
+def without_requests(trouble: Trouble) -> None:
+    trouble.monkeypatch.setattr(api, "REQUESTS_IMPORT_ERROR", ImportError("No module named 'requests'"))
+    trouble.load()
+
+
+def unknown_name(trouble: Trouble) -> None:
+    def refuse(*_arguments: Any, **_options: Any) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    trouble.monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    trouble.load(api_url="https://nowhere.example.org/api/v1")
+
+
+def tls_with_unknown_ca(trouble: Trouble) -> None:
+    pem = trouble.folder / "certificate.pem"
+    trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(pem))
+    with Simulator(apps=FLEET, api_key=KEY, certfile=pem, keyfile=pem) as other:
+        trouble.load(api_url=other.url)
+
+
+def stale_cache(trouble: Trouble) -> None:
+    options = {**JSONFILE, "cache_timeout": 1, "cache_stale": 3600}
+    trouble.load(**options)
+    later = time.time() + 60
+    trouble.monkeypatch.setattr("time.time", lambda: later)
+    trouble.simulator.misbehave(Status(503), times=None)
+    trouble.load(**options)
+
+
+def spoiled_cache(spoil: Callable[[str], str]) -> Provoke:
+    def provoke(trouble: Trouble) -> None:
+        trouble.load(**JSONFILE)
+        for path in (trouble.folder / "cache").iterdir():
+            path.write_text(spoil(path.read_text(encoding="utf-8")), encoding="utf-8")
+        trouble.load(**JSONFILE)
+
+    return provoke
+
+
+def unwritable_cache(trouble: Trouble) -> None:
+    def refuse(*_arguments: Any) -> None:
+        raise OSError("No space left on device")
+
+    trouble.monkeypatch.setattr(BaseFileCacheModule, "set", refuse)
+    trouble.load(**JSONFILE)
+
+
+def newer_answer(trouble: Trouble) -> None:
+    """Have the service answer in the newer shape whatever is asked."""
+    with Simulator(fleet=FLEET, api_key=KEY, ignore_version="nested") as other:
+        trouble.load(api_url=other.url, api_version="2025-10-28", exclude_filters=[{"kms_slug": "kms-phala-prod7"}])
+
+
+def deep(levels: int) -> Any:
+    value: Any = "bottom"
+    for _level in range(levels):
+        value = [value]
+    return value
+
+
+REPLICAS = App(name="pair", cvms=(Cvm(name="one", instance_id=None), Cvm(name="two", instance_id=None)))
+
+CASES: Mapping[str, Provoke] = {
+    # The file
+    "… has … problems:": given(regoin="US-WEST-1", page_size=500),
+    "unknown option '…': did you mean '…'?": given(filter={"region": "US-WEST-1"}),
+    "…: expected …, got …": given(page_size="many"),
+    "…: '…' is not possible: did you mean '…'?": given(connect_with="gatway"),
+    "…: … is out of range, it takes from … to …": given(page_size=500),
+    "…: expected a Jinja2 expression, got …: write it in quotes": given(compose={"one": 1}),
+    "keyed_groups[…]: expected a dictionary with a key, got …": given(keyed_groups=[{"prefix": "region"}]),
+    "api_version: '…' is no version, write one such as '2026-01-21'": given(api_version="newest one"),
+    "hostvars_prefix: '…' cannot begin a variable's name: use letters, digits and _, not 'ansible_'": given(
+        hostvars_prefix="ansible_"
+    ),
+    "hostvars_suffix: '…' cannot end a variable's name: use letters, digits and _": given(hostvars_suffix="-x"),
+    "group: '…' cannot name the group of all CVMs: use letters, digits and _, not 'all' or 'ungrouped'": given(group="all"),
+    "group: '…' would be taken for a group of group_by, whose names begin '…'": given(group="region_all"),
+    "gateway_domain: '…' is no domain name such as 'gateway.example.org' or '...:8443'": given(
+        gateway_domain="https://gateway.example.org"
+    ),
+    "ca_path: there is no …": given(ca_path="/nowhere/ca.pem"),
+    "gateway_ca_path: there is no …": given(gateway_ca_path="/nowhere/ca.pem"),
+    "…: …: pass the variable with -e NAME=VALUE, or correct the template": given(filters={"region": "{{ target }}"}),
+    "…: is empty once its template is resolved: pass the variable with -e": given(gateway_domain="{{ '' }}"),
+    # Filters
+    "…: unknown filter '…': did you mean '…'?": given(filters={"regoin": "US-WEST-1"}),
+    "…: is empty: remove it or give it a value": given(filters={"region": ""}),
+    "…: is an empty list: remove it or give it a value": given(filters={"region": []}),
+    "…: is empty, which would mean every CVM: remove it or write a filter": given(include_filters=[{}]),
+    "…: expected a dictionary of filters, got …": given(exclude_filters=["prod7"]),
+    "…: expected text, got …: write it in quotes": given(filters={"base_image": 0.5}),
+    "…: expected true or false, got …": given(filters={"listed": "maybe"}),
+    "exclude_filters[…].search: only the service can search, so it cannot exclude": given(exclude_filters=[{"search": "web"}]),
+    "exclude_filters[…].kms_slug: API version … does not show a CVM's KMS slug: use kms_type, or set"
+    " 'api_version: \"2025-10-28\"'": given(exclude_filters=[{"kms_slug": "kms-phala-prod7"}]),
+    "exclude_filters[…].kms_slug cannot be decided: the service's answer does not show the CVMs' KMS slug; use kms_type"
+    " instead": newer_answer,
+    "host_filters[…]: expected a Jinja2 condition such as 'phala_vcpu >= 4', got …": given(host_filters=[""]),
+    "host_filters: '…' failed: …": given(host_filters=["phala_vpcu >= 4"]),
+    "host_filters: '…' gave …, neither true nor false: write a comparison, such as 'phala_is_dev is true' or"
+    " '(phala_vcpu or 0) >= 4'": given(host_filters=["phala_vcpu"]),
+    # Names and groups
+    "hostnames: is empty: name at least one variable, such as 'name'": given(hostnames=[]),
+    "hostnames[…]: expected a core variable's name or a Jinja2 template, got …": given(hostnames=[1]),
+    "hostnames: '…' is no core variable: did you mean '…'?; a template is written '{{ ... }}'": given(hostnames=["nam"]),
+    "hostnames: '…' failed: …": given(hostnames=["{{ colour }}"], strict=True),
+    "the group '…' cannot be a child of '…', which descends from it: change the names of groups by group_prefix, or by prefix,"
+    " separator or parent_group of keyed_groups": given(
+        keyed_groups=[{"key": "'phala'", "prefix": "", "separator": "", "parent_group": "status_running"}]
+    ),
+    "host names that are taken got digits of the CVM's vm_uuid; set hostnames to choose others: …": given(hostnames=["app_name"]),
+    "different values make the same group name and share the group: …": holding(
+        App(name="a", cvms=(Cvm(name="a", node="prod-7"),)), App(name="b", cvms=(Cvm(name="b", node="prod_7"),))
+    ),
+    "left out variables that have …: …": holding(App(name="a", cvms=(Cvm(name="a", extra={"deep": deep(70)}),))),
+    # The API key
+    "there is no API key: set api_key or PHALA_CLOUD_API_KEY, or run 'phala login' (which writes …)": without_key,
+    "api_key: is empty: remove it or give it a value": given(api_key=""),
+    "…: the API key holds a blank, a line break or a character outside ASCII: copy it again, as one word": given(api_key="a b"),
+    "profile: there is no …: run 'phala login'": given(profile="work"),
+    "… cannot be read: …": unreadable_credentials,
+    "… is not valid JSON: run 'phala login' again to write it anew": logged_in(content="{"),
+    "… holds no profiles: run 'phala login' again to write it anew": logged_in(content="{}"),
+    "… has schema_version …; this version of the collection reads 1: set api_key or PHALA_CLOUD_API_KEY instead": logged_in(
+        {"work": PROFILE}, schema=2
+    ),
+    "… has no profile '…': did you mean '…'?": logged_in({"work": PROFILE}, profile="wrk"),
+    "profile '…' of … has no token: run 'phala login' for it again": logged_in({"work": {}}),
+    "profile '…' is not used, because api_key is set too": given(api_key=KEY, profile="work"),
+    "… from …: the API key from … was refused; check that it is whole, not revoked, and made for … (the service says: …)"
+    " (request id …)": given(api_key="phak_of-nobody"),
+    # The URL
+    "…: '…' is no URL, write one such as 'https://cloud-api.phala.com/api/v1'": in_environment("PHALA_CLOUD_API_PREFIX", "phala"),
+    "…: holds a user name or password: remove it, the API key is sent apart": given(api_url="https://me:secret@example.org/"),
+    "…: '…' must end with the path: remove the part from '?' or '#' on": given(api_url="https://example.org/?a=b"),
+    "…: '…' would send the API key unencrypted to another machine: use https": given(api_url="http://example.org/api/v1"),
+    "404 from …: there is no such endpoint; check api_url, which ends in /api/v1 for the service itself (the service says: …)"
+    " (request id …)": answered(Status(404)),
+    "… from …: redirects are not followed, because the API key would go along; it points to …: correct api_url (request id …)": (
+        answered(Redirect("https://example.org/"))
+    ),
+    "GET …: the answer is …, not JSON: something in between answered, such as a proxy or a login page; check api_url and the"
+    " proxy settings": answered(Html()),
+    "GET …: the answer is not what the service describes: …; check api_url and api_version": answered(Body(b"[]")),
+    "GET …: the answer is larger than … MiB, so it is not the service's; check api_url": answered(HugeBody(65, gzip=True)),
+    "…: cvms of app … is … where a list belongs": answered(Replace("dstack_apps.0.cvms", {})),
+    "…: a CVM of app … is … where an object belongs": answered(Replace("dstack_apps.0.cvms.0", "web")),
+    "…: … of a CVM of app … is … where text belongs": answered(Replace("dstack_apps.0.cvms.0.vm_uuid", 12)),
+    # The service and the way there
+    "the Python package requests cannot be imported (…): run '… -m pip install requests'": without_requests,
+    "GET …: the connection failed: …; check api_url and the network (tried … times)": given(api_url=CLOSED, retries=1),
+    "GET …: the name … was not found: …; check api_url, the network and DNS": unknown_name,
+    "GET …: the proxy did not connect: …; check HTTPS_PROXY and NO_PROXY": in_environment(
+        "HTTPS_PROXY", "http://127.0.0.1:9", api_url="https://nowhere.example.org/api/v1"
+    ),
+    "GET …: no TLS connection: …; check that api_url names an https port": (
+        lambda trouble: trouble.load(api_url=trouble.simulator.url.replace("http:", "https:"))
+    ),
+    "GET …: the certificate of … was not accepted: …; set ca_path if a CA of your own signs it": tls_with_unknown_ca,
+    "GET …: no whole answer within … s: check the network, or raise timeout or lower page_size": answered(Hang(), timeout=1),
+    "GET …: the answer is broken JSON (…, … bytes): try again": answered(Body(b'{"dstack_apps": [')),
+    "429 from …: too many requests: try again later (the service says: …) (request id …)": answered(Status(429)),
+    "… from …: the service cannot answer now: try again later (the service says: …) (request id …)": answered(Status(503)),
+    "… from …: …; it asks to wait … s, more than the 30 s that this waits: try again later (the service says: …)"
+    " (request id …)": answered(Status(429, retry_after=600)),
+    "422 from …: the service does not accept the query; correct the filters, page_size or api_version (the service says: …)"
+    " (request id …)": answered(Status(422)),
+    "… from …: the service refused the request (the service says: …) (request id …)": answered(Status(418)),
+    "GET …: it counts … apps, and its pages show …, … of them different, 3 times: the fleet cannot be had as a whole; run again"
+    " later, and tell the service's support if it stays like this": answered(EMPTY_PAGE, page=2, page_size=1),
+    "…: its count of apps went between … and … while its pages were read, also in the last of 3 readings: apps that came or went"
+    " meanwhile may be missing or listed still; run again when the account is quiet": answered(
+        Drift("total", per_request=1), page_size=2
+    ),
+    "…: it counts … apps, and its pages show …, … of them different, also in the last of 3 readings: apps that came or went"
+    " meanwhile may be missing or listed still; run again when the account is quiet": answered(Drift("total", by=-1)),
+    # The cache
+    "The inventory is … s old: the service cannot be reached and cache_stale allows it. …": stale_cache,
+    "cache_stale does nothing while the cache is off: set 'cache: true' too": given(cache_stale=60),
+    "The inventory cache cannot be read, so the service is asked: …": spoiled_cache(lambda _text: "{"),
+    "The inventory cache holds a damaged entry, so the service is asked.": spoiled_cache(
+        lambda text: text.replace("web-1", "web-9")
+    ),
+    "The inventory cache cannot be written, so the next run asks the service again: …": unwritable_cache,
+    # Addresses
+    "no ansible_host, because its gateway domain is not a domain name: …": holding(
+        App(name="a", cvms=(Cvm(name="a", gateway_domain="-o ProxyCommand=x"),))
+    ),
+    "no ansible_host, because its … is not made of letters and digits alone: …": holding(
+        App(name="a", cvms=(Cvm(name="a", instance_id="a;b"),))
+    ),
+    "no ansible_host, because the API names no gateway domain and gateway_domain is not set: …": given(
+        api_version="2025-10-28", verbosity=1
+    ),
+    "no ansible_host, because it has no instance id, and its app has other CVMs: …": holding(REPLICAS, verbosity=1),
+    "no ansible_host, because it has neither an instance id nor an app id: …": holding(
+        {"id": "prj_a", "name": "a", "app_id": "a", "cvms": [{"name": "a", "status": "creating", "app_id": ""}]}, verbosity=1
+    ),
+    "phala.cloud: this CVM has no gateway address: …. Set connect_with: none if you connect another way.": holding(REPLICAS),
+}
+
+
+@pytest.fixture
+def trouble(tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Trouble:
+    return Trouble(tmp_path, simulator, monkeypatch)
+
+
+def squeeze(text: str) -> str:
+    return "".join(text.split())
+
+
+def pattern(message: str) -> str:
+    return "(?s:.*?)".join(re.escape(squeeze(part)) for part in message.split("…"))
+
+
+@pytest.mark.parametrize("message", rows())
+def test_message_of_the_page_comes_as_it_is_listed(message: str, trouble: Trouble) -> None:
+    CASES[message](trouble)
+    assert re.search(pattern(message), squeeze("\n".join(trouble.displayed))), "\n".join(trouble.displayed)
+
+
+def test_page_lists_the_messages_that_are_provoked_and_no_others() -> None:
+    assert set(rows()) == set(CASES)
+
+
+# The code's own texts
+
+DOCUMENTATION = ("DOCUMENTATION", "EXAMPLES")
+EDGES = " \n:;.,'()[]{}"
+NOT_SHOWN = {
+    "-o ControlPath=none",  # an argument of ssh
+    ">&2; exit 1",  # of a shell
+    ") is boolean",  # of a template
+    "is no JSON",  # of an exception that is caught
+}
+
+
+def shown_texts() -> Iterator[tuple[str, str]]:
+    """Yield where the code has a text of more than one word, and the parts of it between what is put in."""
+    for path in sorted((ROOT / "plugins").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        unseen = set(docstrings(tree)) | set(documentation(tree))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in unseen:
+                text = node.value.strip(EDGES)
+                if len(text.split()) > 1:
+                    yield f"{path.name}:{node.lineno}", text
+
+
+def docstrings(tree: ast.AST) -> Iterator[ast.Constant]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield node.value
+
+
+def documentation(tree: ast.Module) -> Iterator[ast.Constant]:
+    for node in tree.body:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Constant)
+            and ast.unparse(node.targets[0]) in DOCUMENTATION
+        ):
+            yield node.value
+
+
+def test_every_text_of_the_code_is_in_the_page() -> None:
+    page = squeeze(PAGE.read_text(encoding="utf-8"))
+    ignored = {squeeze(text.strip(EDGES)) for text in NOT_SHOWN}
+    missing = [f"{place}: {text}" for place, text in shown_texts() if squeeze(text) not in page and squeeze(text) not in ignored]
+    assert not missing, "\n".join(missing)
