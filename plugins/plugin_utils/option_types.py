@@ -35,8 +35,7 @@ def type_problem(name: str, definition: Mapping[str, Any], value: Any) -> str | 
     choices = definition.get("choices")
     if not choices:
         return None
-    given = [single.strip() for single in value.split(",")] if isinstance(value, str) else value
-    for single in given if isinstance(given, list) else [given]:
+    for single in value if isinstance(value, list) else [value]:
         if single not in choices:
             return f"{name}: {single!r} is not possible: {suggest(single, choices)}"
     return None
@@ -63,8 +62,9 @@ def _cast(definition: Mapping[str, Any], value: Any) -> Any:
     kind = definition.get("type")
     if kind == "str" and isinstance(value, datetime.date):
         return value.isoformat()  # api_version: 2026-01-21
-    if kind == "list" and isinstance(value, str) and not definition.get("choices"):
-        return [value]  # one condition or template, in which a comma is no separator
+    if kind == "list" and isinstance(value, str):
+        # Core splits a text at its commas, which is right for names but not for a condition or template.
+        return [single.strip() for single in value.split(",")] if definition.get("choices") else [value]
     return value
 
 

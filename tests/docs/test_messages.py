@@ -301,7 +301,7 @@ CASES: Mapping[str, Provoke] = {
     " later, and tell the service's support if it stays like this": answered(EMPTY_PAGE, page=2, page_size=1),
     "…: its count of apps went between … and … while its pages were read, also in the last of 3 readings: apps that came or went"
     " meanwhile may be missing or listed still; run again when the account is quiet": answered(
-        Drift("total", per_request=1), page_size=2
+        Drift("total", by=-1), page=2, page_size=2
     ),
     "…: it counts … apps, and its pages show …, … of them different, also in the last of 3 readings: apps that came or went"
     " meanwhile may be missing or listed still; run again when the account is quiet": answered(Drift("total", by=-1)),

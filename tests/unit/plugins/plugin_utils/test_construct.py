@@ -58,7 +58,7 @@ def test_condition_is_met_or_not(condition: str, *, met: bool, plugin: Any) -> N
 
 @pytest.mark.parametrize("condition", ["vcpu", "name", "slug", "tags", "'true'", "1", "0", "''", "[]", "evil", "{'a': 1}"])
 def test_condition_that_is_no_boolean_is_refused(condition: str, plugin: Any) -> None:
-    with pytest.raises(AnsibleParserError, match="host_filters: .* gave "):
+    with pytest.raises(AnsibleParserError, match=r"host_filters: .* gave "):
         meets_condition(plugin, trust_as_template(condition), VARIABLES)
 
 
@@ -66,7 +66,7 @@ def test_condition_that_is_no_boolean_is_refused(condition: str, plugin: Any) ->
     "condition", ["nothing", "nothing == 1", "name >", "1 / 0 > 1", "name | nofilter", "name > 3", "'", "}}", "{{ dev"]
 )
 def test_condition_that_fails_is_refused(condition: str, plugin: Any) -> None:
-    with pytest.raises(AnsibleParserError, match="host_filters: .* failed: "):
+    with pytest.raises(AnsibleParserError, match=r"host_filters: .* failed: "):
         meets_condition(plugin, trust_as_template(condition), VARIABLES)
 
 
@@ -75,8 +75,9 @@ def test_condition_that_fails_is_refused(condition: str, plugin: Any) -> None:
     [
         ("{{ name }}-{{ vcpu }}", "web-4"),
         ("{{ evil }}", "{{ 7 * 7 }}"),
-        ("{{ slug }}", "None"),
+        ("{{ slug }}", ""),
         ("{{ slug or name }}", "web"),
+        ("{{ name }}{{ slug or '' }}", "web"),
         ("{{ nothing }}", ""),
         ("{{ nothing.at.all }}", ""),
         ("{{ nothing | default('x') }}", "x"),
@@ -91,7 +92,7 @@ def test_name_is_rendered(template: str, name: str, plugin: Any) -> None:
 
 @pytest.mark.parametrize(("template", "strict"), [("{{ nothing }}", True), ("{{ 1 / 0 }}", False), ("{{ name", False)])
 def test_name_that_fails_is_refused(template: str, *, strict: bool, plugin: Any) -> None:
-    with pytest.raises(AnsibleParserError, match="hostnames: .* failed: "):
+    with pytest.raises(AnsibleParserError, match=r"hostnames: .* failed: "):
         render_name(plugin, trust_as_template(template), VARIABLES, strict=strict)
 
 
