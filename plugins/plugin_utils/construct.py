@@ -99,13 +99,14 @@ def render_name(plugin: Any, template: str, variables: Mapping[str, Any], *, str
     """
     plugin.templar.available_variables = variables
     try:
-        return str(plugin.templar.template(template))
+        text = str(plugin.templar.template(template))
     except AnsibleUndefinedVariable as error:
         if strict:
             raise _failure("hostnames", template, error) from None
         return ""
     except Exception as error:  # as above
         raise _failure("hostnames", template, error) from None
+    return "" if text == "None" else text  # what a null alone comes out as, on some versions as text already
 
 
 def _failure(option: str, expression: str, error: Exception) -> AnsibleParserError:

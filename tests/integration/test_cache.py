@@ -309,6 +309,35 @@ def test_cache_that_cannot_be_read_or_written_is_a_warning(
     assert len(simulator.requests) == 2
 
 
+BROKEN_PLUGIN = """
+from ansible.plugins.cache.jsonfile import DOCUMENTATION, CacheModule as Files
+
+
+class CacheModule(Files):
+    def contains(self, key):
+        return True
+
+    def get(self, key):
+        raise RuntimeError("disk on fire")
+
+    def set(self, key, value):
+        raise RuntimeError("disk on fire")
+"""
+
+
+def test_cache_plugin_that_fails_is_a_warning_and_the_service_is_asked(
+    simulator: Simulator, write: Callable[..., Path], ansible_inventory: Callable[..., Completed], tmp_path: Path
+) -> None:
+    (tmp_path / "plugins").mkdir()
+    write(BROKEN_PLUGIN, name="plugins/broken.py")
+    env = {"ANSIBLE_CACHE_PLUGINS": str(tmp_path / "plugins")}
+    completed = ansible_inventory({"cache": True, "cache_plugin": "broken", "cache_connection": "cache"}, "--list", env=env)
+    assert sorted(completed.json["_meta"]["hostvars"]) == NAMES
+    assert squeeze("cannot be read, so the service is asked") in completed.said
+    assert squeeze("cannot be written, so the next run asks the service again") in completed.said
+    assert len(simulator.requests) == 1
+
+
 def test_entry_of_tomorrow_is_not_trusted(
     cached: dict[str, Any], simulator: Simulator, inventory: Callable[..., Loaded], pass_time: Callable[[int], None]
 ) -> None:

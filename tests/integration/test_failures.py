@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import trustme
 
-from ansible_collections.phala.cloud.tests.simulator import Simulator
+from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import (
     MALFORMATIONS,
     Body,
@@ -36,7 +36,7 @@ from ansible_collections.phala.cloud.tests.simulator.faults import (
     WrongLength,
 )
 
-from .commands import Completed
+from .commands import Completed, squeeze
 from .fleets import one_cvm
 from .loading import Loaded
 
@@ -172,6 +172,18 @@ def test_answer_without_end_fails_the_source(simulator: Simulator, refusal: Call
     assert "64 MiB" in refusal({"retries": 0, "timeout": 20})
 
 
+def test_missing_requests_says_how_to_install_it(
+    simulator: Simulator, write: Callable[..., Path], ansible_inventory: Callable[..., Completed], tmp_path: Path
+) -> None:
+    (tmp_path / "lacking").mkdir()
+    write("raise ImportError('No module named requests')\n", name="lacking/requests.py")
+    completed = ansible_inventory({}, "--list", env={"PYTHONPATH": str(tmp_path / "lacking")})
+    for words in ("the Python package requests", "No module named requests", "-m pip install requests"):
+        assert squeeze(words) in completed.said
+    assert completed.json["all"] == {"children": ["ungrouped"]}
+    assert simulator.requests == []
+
+
 def test_terminal_is_not_steered_by_what_comes_back(simulator: Simulator, refusal: Callable[..., str]) -> None:
     simulator.misbehave(Status(400, "\x1b[2Jcleared\r\n" + "x" * 5000, headers={"x-request-id": "\x1b"}))
     reason = refusal(ONCE)
@@ -279,6 +291,15 @@ def test_too_long_a_retry_after_fails_at_once_and_says_so(
     assert len(simulator.requests) == 1
     assert "asks to wait" in reason
     assert "30 s" in reason
+
+
+def test_no_page_is_tried_again_after_another_has_failed(simulator: Simulator, refusal: Callable[..., str]) -> None:
+    simulator.fleet = tuple(App(name=f"app-{number}", cvms=(Cvm(name=f"cvm-{number}"),)) for number in range(3))
+    simulator.misbehave(Status(503), Status(404), page=2)
+    simulator.misbehave(Status(503), times=None, page=3)
+    assert "404 from" in refusal({"page_size": 1, "retries": 5})
+    time.sleep(1.2)  # the third try of page 3 would come after a second
+    assert [request.page for request in simulator.requests].count(3) <= 2
 
 
 def test_timeout_is_of_the_request_as_a_whole(simulator: Simulator, refusal: Callable[..., str]) -> None:
