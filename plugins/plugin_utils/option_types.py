@@ -35,6 +35,8 @@ def type_problem(name: str, definition: Mapping[str, Any], value: Any) -> str | 
     choices = definition.get("choices")
     if not choices:
         return None
+    if isinstance(value, str) and definition.get("type") == "list":
+        value = [single.strip() for single in value.split(",")]  # as core does
     for single in value if isinstance(value, list) else [value]:
         if single not in choices:
             return f"{name}: {single!r} is not possible: {suggest(single, choices)}"
@@ -62,9 +64,8 @@ def _cast(definition: Mapping[str, Any], value: Any) -> Any:
     kind = definition.get("type")
     if kind == "str" and isinstance(value, datetime.date):
         return value.isoformat()  # api_version: 2026-01-21
-    if kind == "list" and isinstance(value, str):
-        # Core splits a text at its commas, which is right for names but not for a condition or template.
-        return [single.strip() for single in value.split(",")] if definition.get("choices") else [value]
+    if kind == "list" and isinstance(value, str) and not definition.get("choices"):
+        return [value]  # one condition or template, in which a comma is no separator
     return value
 
 
@@ -97,7 +98,7 @@ _TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "int": ("a whole number", _is_integer),
     "integer": ("a whole number", _is_integer),
     "dict": ("a dictionary", lambda value: isinstance(value, Mapping)),
-    "list": ("a list", lambda value: isinstance(value, list)),
+    "list": ("a list", lambda value: isinstance(value, (list, str))),
     "str": ("text", _is_text),
     "path": ("a path", lambda value: isinstance(value, str)),
 }

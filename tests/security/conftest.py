@@ -32,14 +32,18 @@ def running() -> Iterator[Simulator]:
 def simulator(running: Simulator) -> Iterator[Simulator]:
     """Hand out the service as it was at the start: fourteen CVMs on four pages, and no faults."""
     before = set(threading.enumerate())
+    restore(running)
+    yield running
+    running.hang_up()
+    wait_for_threads(before)
+
+
+def restore(running: Simulator) -> None:
     running.forgive()
     running.clear()
     running.fleet = FLEET
     running.page_size_limit = 4
     running.refuse_with = 401
-    yield running
-    running.hang_up()
-    wait_for_threads(before)
 
 
 def wait_for_threads(before: Collection[threading.Thread]) -> None:

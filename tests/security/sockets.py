@@ -130,3 +130,31 @@ def closed_port() -> Iterator[int]:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield holder.getsockname()[1]
+
+
+def tunnelling(connection: socket.socket) -> None:
+    """Be a proxy: open the connection that is asked for, and carry whatever goes over it."""
+    target = read_request(connection).split()[1].decode().rpartition(":")
+    with socket.create_connection((target[0], int(target[2]))) as other:
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        back = threading.Thread(target=_carry, args=[other, connection], daemon=True)
+        back.start()
+        _carry(connection, other)
+
+
+def _carry(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while received := source.recv(65536):
+            target.sendall(received)
+        target.shutdown(socket.SHUT_WR)
+
+
+def echoing(answer: Callable[[str], bytes]) -> Play:
+    """Answer with something that is made of the key that came along."""
+
+    def play(connection: socket.socket) -> None:
+        head = read_request(connection).decode("latin-1")
+        key = next(line.partition(": ")[2] for line in head.splitlines() if line.lower().startswith("x-api-key:"))
+        connection.sendall(answer(key))
+
+    return play

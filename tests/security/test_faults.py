@@ -40,6 +40,7 @@ from ansible_collections.phala.cloud.tests.simulator.faults import (
     WrongLength,
 )
 
+from .conftest import restore
 from .inventory import Outcome
 from .project import Project
 
@@ -125,6 +126,7 @@ def assert_said(outcome: Outcome, pattern: str) -> None:
 @pytest.fixture(scope="session")
 def whole(running: Simulator, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the inventory as it is without any fault, byte for byte."""
+    restore(running)  # this runs before the fixture that does so for each test
     return Project(tmp_path_factory.mktemp("whole"), running.url).read(timeout=30).assert_whole().text
 
 

@@ -27,7 +27,7 @@ ORDINARY_TEXTS: Final = {
 
 
 def hostile_texts(canary: Path | str, *, long: int = 2**14) -> dict[str, str]:
-    """Return texts by kind, of which two are as long as told; whoever runs one of them as a template or a command creates the canary."""
+    """Return texts by kind, of which two are as long as told; whoever runs one as a template or command makes the canary."""
     touch = f"touch {canary}"
     run = f"lookup('ansible.builtin.pipe', '{touch}') ~ 1337 * 1337"
     header = "#jinja2:variable_start_string:'[[',variable_end_string:']]'"

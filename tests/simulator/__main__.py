@@ -38,9 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cvms", type=int, default=12, help="number of live CVMs in the fleet")
     parser.add_argument("--api-key", default=FAKE_KEY, help="the key to accept (%(default)s)")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
-    parser.add_argument(
-        "--page-size-limit", type=int, default=LARGEST_PAGE, help="largest page given, whatever is asked"
-    )
+    parser.add_argument("--page-size-limit", type=int, default=LARGEST_PAGE, help="largest page given, whatever is asked")
     parser.add_argument("--ignore-version", choices=(FLAT, NESTED), help="answer in this shape, whatever is asked")
     parser.add_argument("--prerender", action="store_true", help="render all answers first, for benchmarks")
     parser.add_argument("--fail-rate", type=float, default=0.0, help="part of the requests that get 503")

@@ -47,9 +47,7 @@ def test_empty_list_of_faults_forgives(control, get) -> None:
     assert get().status_code == 200
 
 
-@pytest.mark.parametrize(
-    "fault", [{}, {"fault": "Nonsense"}, {"fault": "Status", "colour": "red"}, {"fault": "Status"}]
-)
+@pytest.mark.parametrize("fault", [{}, {"fault": "Nonsense"}, {"fault": "Status", "colour": "red"}, {"fault": "Status"}])
 def test_fault_that_does_not_exist_is_refused(control, fault: dict[str, Any]) -> None:
     assert control("PUT", "faults", [fault]).status_code == 422
 

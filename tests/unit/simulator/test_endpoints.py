@@ -76,9 +76,7 @@ def test_version_header_can_be_ignored(get, simulator, shape: str) -> None:
         ({"listed": "maybe"}, ["query", "listed"], "bool_parsing"),
     ],
 )
-def test_bad_parameter_is_refused_as_the_framework_does(
-    get, query: dict[str, Any], location: list[str], kind: str
-) -> None:
+def test_bad_parameter_is_refused_as_the_framework_does(get, query: dict[str, Any], location: list[str], kind: str) -> None:
     response = get(**query)
     (detail,) = response.json()["detail"]
     assert response.status_code == 422

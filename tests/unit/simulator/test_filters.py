@@ -18,9 +18,7 @@ WEB = App(
 )
 DB = App(
     name="db",
-    cvms=(
-        Cvm(name="db-1", region="EU-WEST-1", node="prod12", kms_type="base", listed=True, instance_type="tdx.large"),
-    ),
+    cvms=(Cvm(name="db-1", region="EU-WEST-1", node="prod12", kms_type="base", listed=True, instance_type="tdx.large"),),
 )
 GONE = App(name="gone", cvms=(Cvm(name="gone-1", region="ASIA-1", deleted_at="2026-03-01T00:00:00Z"),))
 HIDDEN = App(app_id="f" * 40, minimal=True)

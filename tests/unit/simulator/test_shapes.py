@@ -46,9 +46,7 @@ def test_whole_fleet_is_what_the_published_description_demands(shape: str, page)
     page.model_validate({"dstack_apps": [render(app, shape) for app in FLEET], **NUMBERS})
 
 
-@pytest.mark.parametrize(
-    ("shape", "app_model", "cvm_model"), [(FLAT, FlatApp, FlatCvm), (NESTED, NestedApp, NestedCvm)]
-)
+@pytest.mark.parametrize(("shape", "app_model", "cvm_model"), [(FLAT, FlatApp, FlatCvm), (NESTED, NestedApp, NestedCvm)])
 def test_every_field_of_the_description_is_shown(shape: str, app_model, cvm_model) -> None:
     apps = _full_apps(shape)
     assert {frozenset(app) for app in apps} == {frozenset(app_model.model_fields)}
@@ -62,9 +60,7 @@ def test_models_refuse_what_the_description_forbids(shape: str, model, value: An
     cvm = _cvms(_full_apps(shape)[0])[0]
     model.model_validate(cvm)
     with pytest.raises(ValidationError):
-        model.model_validate(
-            {**cvm, "status": value} if value != "text" else {**cvm, "machine_info": value, "resource": value}
-        )
+        model.model_validate({**cvm, "status": value} if value != "text" else {**cvm, "machine_info": value, "resource": value})
 
 
 def test_minimal_app_shows_its_id_alone_in_both_shapes() -> None:
@@ -77,9 +73,7 @@ def test_both_shapes_show_the_same_fleet() -> None:
     for flat_app, nested_app in zip(_full_apps(FLAT), _full_apps(NESTED), strict=True):
         live = [cvm for cvm in _cvms(nested_app) if cvm["deleted_at"] is None]
         assert [_flat_facts(cvm) for cvm in _cvms(flat_app)] == [_nested_facts(cvm) for cvm in live]
-        assert (
-            flat_app["team_name"] in {None, *(cvm["workspace"]["name"] for cvm in live if cvm["workspace"])} or not live
-        )
+        assert flat_app["team_name"] in {None, *(cvm["workspace"]["name"] for cvm in live if cvm["workspace"])} or not live
 
 
 def _flat_facts(cvm: dict[str, Any]) -> dict[str, Any]:
