@@ -174,6 +174,11 @@ def test_cache_may_be_turned_on_by_the_environment(
     assert len(simulator.requests) == 1
 
 
+def test_prefix_begins_the_name_of_the_entry(cached: dict[str, Any], folder: Path, inventory: Callable[..., Loaded]) -> None:
+    inventory({**cached, "cache_prefix": "mine_"})
+    assert [entry.name.startswith("mine_") for entry in entries(folder)] == [True]
+
+
 # What the key of an entry covers
 
 

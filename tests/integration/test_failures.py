@@ -438,6 +438,14 @@ def test_proxy_of_the_environment_is_used_for_https(refusal: Callable[..., str],
     assert [word for word in ("proxy", "HTTPS_PROXY") if word not in reason] == []
 
 
+def test_no_proxy_of_the_environment_is_heeded(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port()}")
+    monkeypatch.setenv("NO_PROXY", "nowhere.invalid")
+    assert "nowhere.invalid was not found" in refusal({"api_url": "https://nowhere.invalid/api/v1", **ONCE})
+    monkeypatch.delenv("NO_PROXY")
+    assert "proxy" in refusal({"api_url": "https://nowhere.invalid/api/v1", **ONCE})
+
+
 def test_key_goes_in_its_header_and_netrc_does_not_add_to_it(
     simulator: Simulator, inventory: Callable[..., Loaded], home: Path
 ) -> None:

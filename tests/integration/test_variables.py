@@ -13,7 +13,17 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
-from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Profile, Simulator
+from ansible_collections.phala.cloud.tests.simulator import (
+    FLAT,
+    NESTED,
+    App,
+    Cvm,
+    Profile,
+    Simulator,
+    live_cvms,
+    make_fleet,
+    render,
+)
 from ansible_collections.phala.cloud.tests.simulator.faults import Replace
 
 from .commands import Completed
@@ -196,6 +206,68 @@ def test_value_nested_too_deeply_is_left_out_with_a_warning(simulator: Simulator
     (warning,) = loaded.warnings
     assert "deep" in warning
     assert "'solo'" in warning
+
+
+# Fields that may be absent
+
+
+REQUIRED = ("id", "name", "app_id", "created_at", "kms_type", "cvms", "cvm_count", "status", "resource", "gateway")
+FLAT_REQUIRED = ("vcpu", "memory", "disk_size", "teepod_id", "teepod_name", "status", "app_id")
+
+
+def without(record: dict[str, Any], name: str, *, null: bool) -> dict[str, Any]:
+    return {key: None if key == name else value for key, value in record.items() if null or key != name}
+
+
+def incomplete_apps(shape: str) -> list[dict[str, Any]]:
+    """Return apps of one CVM, of which each lacks a field of its own or shows it as null."""
+    apps: list[dict[str, Any]] = []
+
+    def add(change: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]) -> None:
+        app = App(name=f"app-{len(apps)}", cvms=(Cvm(name=f"cvm-{len(apps)}"),), profile=Profile())
+        raw = render(app, shape)
+        apps.append(change({**raw, "current_cvm": None}, raw["cvms"][0]))
+
+    whole = render(App(name="x", cvms=(Cvm(name="x"),), profile=Profile()), shape)
+    for null in (True, False):
+        for name in whole.keys() - REQUIRED:
+            add(lambda app, _cvm, name=name, null=null: without(app, name, null=null))  # type: ignore[misc]
+        for name, value in whole["cvms"][0].items():
+            required = (*REQUIRED, *FLAT_REQUIRED) if shape == FLAT else REQUIRED
+            if name not in required:
+                add(lambda app, cvm, name=name, null=null: {**app, "cvms": [without(cvm, name, null=null)]})  # type: ignore[misc]
+            for inner in value if isinstance(value, dict) else ():
+                add(
+                    lambda app, cvm, name=name, inner=inner, null=null: {  # type: ignore[misc]
+                        **app,
+                        "cvms": [{**cvm, name: without(cvm[name], inner, null=null)}],
+                    }
+                )
+    return apps
+
+
+@pytest.mark.parametrize("shape", [FLAT, NESTED])
+def test_any_field_that_is_not_required_may_be_null_or_missing(
+    shape: str, simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    simulator.fleet = incomplete_apps(shape)
+    loaded = inventory()
+    assert len(simulator.fleet) > 40
+    assert len(loaded.hosts) == len(loaded.groups["phala"]) == len(simulator.fleet)
+    assert {len({f"phala_{name}" for name in CORE} - set(variables)) for variables in loaded.hosts.values()} == {0}
+    assert loaded.warnings == []
+
+
+@pytest.mark.parametrize("version", [FLAT_VERSION, "2026-01-21"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_every_cvm_of_a_fleet_of_all_kinds_is_a_host(
+    seed: int, version: str, simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    simulator.fleet = make_fleet(seed, 150)
+    loaded = inventory({"api_version": version, "page_size": 20})
+    shown = sorted(cvm.name for _app, cvm in live_cvms(tuple(simulator.fleet)))
+    assert sorted(loaded.values("phala_name").values()) == shown
+    assert len(loaded.groups["phala"]) == 150
 
 
 # Trust
