@@ -281,6 +281,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils.building import build,
 from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import AnswerError, Cvm, UndecidableError, select_cvms
 from ansible_collections.phala.cloud.plugins.plugin_utils.garbage import paused_garbage_collection
 from ansible_collections.phala.cloud.plugins.plugin_utils.option_types import well_typed
+from ansible_collections.phala.cloud.plugins.plugin_utils.redaction import redact
 from ansible_collections.phala.cloud.plugins.plugin_utils.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -326,7 +327,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         try:
             return select_cvms(settings.queries, answers.apps, settings.excludes, self.display.vv)
         except (AnswerError, UndecidableError) as error:
-            raise AnsibleParserError(f"{settings.api.url}: {error}") from None
+            raise AnsibleParserError(redact(f"{settings.api.url}: {error}", settings.api.key)) from None
         finally:
             answers.apps.clear()  # the records hold what is needed of them
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ansible.errors import AnsibleParserError
 
 from ansible_collections.phala.cloud.plugins.plugin_utils.cache import Seal, StoredAnswers
+from ansible_collections.phala.cloud.plugins.plugin_utils.redaction import redact
 from ansible_collections.phala.cloud.plugins.plugin_utils.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _from_service(settings: Settings, note: Callable[[str], None], warn: Callabl
     started = time.monotonic()
     fetched = _fetch(settings, note)
     for warning in fetched.warnings:
-        warn(warning)
+        warn(redact(warning, settings.api.key))
     seconds = time.monotonic() - started
     return Answers(
         fetched.answers,
@@ -84,12 +85,13 @@ def _fetch(settings: Settings, note: Callable[[str], None]) -> Fetched:
     if REQUESTS_IMPORT_ERROR:
         advice = f"run '{sys.executable} -m pip install requests'"
         raise AnsibleParserError(f"the Python package requests cannot be imported ({REQUESTS_IMPORT_ERROR}): {advice}")
+    key = settings.api.key
     try:
-        return fetch_apps(settings.api, settings.queries, note)
+        return fetch_apps(settings.api, settings.queries, lambda line: note(redact(line, key)))
     except UnavailableError as error:
-        raise ServiceUnavailableError(str(error)) from None  # since 2.19 core shows each cause's message, again
+        raise ServiceUnavailableError(redact(str(error), key)) from None  # since 2.19 core shows each cause's message, again
     except ApiError as error:
-        raise AnsibleParserError(str(error)) from None
+        raise AnsibleParserError(redact(str(error), key)) from None
 
 
 # The cache

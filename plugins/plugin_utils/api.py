@@ -11,7 +11,6 @@ The exceptions::
 
 from __future__ import annotations
 
-import base64
 import json
 import queue
 import socket
@@ -21,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 try:
     import requests
@@ -33,6 +32,8 @@ except ImportError as error:
     REQUESTS_IMPORT_ERROR: ImportError | None = error
 else:
     REQUESTS_IMPORT_ERROR = None
+
+from ansible_collections.phala.cloud.plugins.plugin_utils.redaction import redact
 
 if TYPE_CHECKING:
     from ansible_collections.phala.cloud.plugins.plugin_utils.settings import ApiSettings
@@ -314,9 +315,7 @@ def _wrong_parameter(entry: Mapping[str, Any]) -> str:
 
 def _shown(text: Any, key: str = "") -> str:
     """Return somebody else's text fit for a terminal and a log: short, without control characters and without the key."""
-    shown = str(text)
-    for secret in (key, quote(key, safe=""), base64.b64encode(key.encode()).decode()):
-        shown = shown.replace(secret, "***") if secret else shown
+    shown = redact(str(text), key)
     shown = "".join(character if character.isprintable() else "?" for character in shown[: SHOWN_CHARACTERS + 1])
     return shown if len(shown) <= SHOWN_CHARACTERS else f"{shown[:SHOWN_CHARACTERS]}..."
 

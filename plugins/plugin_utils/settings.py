@@ -26,6 +26,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils.credentials import (
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import CORE_VARIABLES, Filter
 from ansible_collections.phala.cloud.plugins.plugin_utils.option_types import shown, suggest, type_problem, well_typed
+from ansible_collections.phala.cloud.plugins.plugin_utils.redaction import redact
 from ansible_collections.phala.cloud.plugins.plugin_utils.trust import plain
 
 FILTERS = (
@@ -109,7 +110,8 @@ def read_settings(plugin: Any, path: str) -> Settings:
     reader = _Reader(plugin, config, path)
     settings = reader.read()
     if reader.problems:
-        raise AnsibleParserError(_report(path, reader.problems))
+        # The key may stand where it does not belong, such as in api_url.
+        raise AnsibleParserError(redact(_report(path, reader.problems), str(config.get("api_key") or "")))
     return settings
 
 
@@ -359,9 +361,10 @@ class _Reader:
     def _group(self) -> str:
         group = plain(self.option("group") or "")
         beginnings = [f"{self.option('group_prefix') or ''}{dimension}_" for dimension in self.option("group_by") or ()]
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", group) or group in ("all", "ungrouped"):
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", group) or group in ("all", "ungrouped", "_meta"):
             self.problems.append(
-                f"group: {group!r} cannot name the group of all CVMs: use letters, digits and _, not 'all' or 'ungrouped'"
+                f"group: {group!r} cannot name the group of all CVMs: use letters, digits and _, not 'all', 'ungrouped' or"
+                " '_meta'"
             )
         elif taken := [beginning for beginning in beginnings if group.startswith(beginning)]:
             self.problems.append(f"group: {group!r} would be taken for a group of group_by, whose names begin {taken[0]!r}")

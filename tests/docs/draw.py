@@ -68,8 +68,10 @@ def draw(inventory: Mapping[str, Any]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img"'
         f' aria-label="{title}">\n'
+        # REUSE-IgnoreStart
         "<!-- SPDX-FileCopyrightText: The phala.cloud collection contributors -->\n"
         "<!-- SPDX-License-Identifier: GPL-3.0-or-later -->\n"
+        # REUSE-IgnoreEnd
         f"<title>{title}</title>\n<style>{STYLE}</style>\n"
         f'<rect class="page" width="{WIDTH}" height="{height}" rx="8"/>\n{body}\n</svg>\n'
     )

@@ -204,7 +204,9 @@ CASES: Mapping[str, Provoke] = {
         hostvars_prefix="ansible_"
     ),
     "hostvars_suffix: '…' cannot end a variable's name: use letters, digits and _": given(hostvars_suffix="-x"),
-    "group: '…' cannot name the group of all CVMs: use letters, digits and _, not 'all' or 'ungrouped'": given(group="all"),
+    "group: '…' cannot name the group of all CVMs: use letters, digits and _, not 'all', 'ungrouped' or '_meta'": given(
+        group="all"
+    ),
     "group: '…' would be taken for a group of group_by, whose names begin '…'": given(group="region_all"),
     "gateway_domain: '…' is no domain name such as 'gateway.example.org' or '...:8443'": given(
         gateway_domain="https://gateway.example.org"

@@ -205,6 +205,16 @@ def test_other_query_version_or_account_is_another_entry(
     assert len(simulator.requests) == 2
 
 
+def test_extra_variable_in_a_filter_makes_another_entry(
+    cached: dict[str, Any], simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    options = {**cached, "filters": {"region": "{{ target }}"}}
+    for _run in range(2):
+        assert sorted(inventory(options, extra_vars={"target": "US-WEST-1"}).hosts) == ["web-1", "web-2"]
+        assert sorted(inventory(options, extra_vars={"target": "US-EAST-1"}).hosts) == ["api-1", "db"]
+    assert len(simulator.requests) == 2
+
+
 def test_other_url_is_another_entry(cached: dict[str, Any], simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
     inventory(cached)
     with Simulator(fleet=one_cvm(), api_key=simulator.api_key) as other:

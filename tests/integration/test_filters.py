@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
+from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator, live_cvms, make_fleet
+from ansible_collections.phala.cloud.tests.simulator.selection import Filters, cvm_matches
 
 from .fleets import API, FLEET, NAMES, queries
 from .loading import Loaded
@@ -224,3 +226,57 @@ def test_host_filter_that_fails_or_gives_no_boolean_fails_the_source(
 def test_host_filters_are_decided_before_names(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
     simulator.fleet = [API, App(name="api", app_id="b" * 40, cvms=(Cvm(name="api-1", status="stopped"),))]
     assert sorted(inventory({"host_filters": ["phala_status == 'running'"]}).hosts) == ["api-1", "api-2"]
+
+
+VALUES: dict[str, list[Any]] = {
+    "region": ["US-WEST-1", "US-EAST-1", "EU-WEST-1", "MOON-1"],
+    "status": ["running", "stopped", "exited", "creating"],
+    "node": ["prod5", "prod7", "prod9", "prod12", "h200-3"],
+    "base_image": ["dstack-0.5.7", "dev", "0.5"],
+    "instance_type": ["tdx.small", "tdx.medium", "h200.small"],
+    "kms_type": ["phala", "base", "ethereum"],
+    "listed": [True, False],
+    "kms_slug": ["kms-phala-prod5", "kms-base-prod7", "kms-phala-prod9"],
+}
+
+
+def random_filters(choose: random.Random, version: str) -> dict[str, list[Any]]:
+    """Choose up to three filters with up to three values each, of those that the shape shows."""
+    shown = [name for name in VALUES if name != "kms_slug" or version == FLAT_VERSION]
+    names = choose.sample(shown, choose.randint(1, 3))
+    return {name: choose.sample(VALUES[name], min(len(VALUES[name]), choose.randint(1, 3))) for name in names}
+
+
+def meets(cvm: Cvm, filters: dict[str, list[Any]]) -> bool:
+    return all(any(cvm_matches(cvm, single(name, value)) for value in values) for name, values in filters.items())
+
+
+def single(name: str, value: Any) -> Filters:
+    return Filters(**{name: [value] if name == "status" else value})
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("seed", range(6))
+def test_any_combination_lets_in_what_the_service_would_for_each_cvm(
+    seed: int, version: str, simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    fleet = make_fleet(seed, 60)
+    simulator.fleet = fleet
+    choose = random.Random(seed)
+    includes = [random_filters(choose, version) for _entry in range(2)]
+    excludes = [random_filters(choose, version) for _entry in range(2)]
+    loaded = inventory(
+        {
+            "include_filters": includes,
+            "exclude_filters": excludes,
+            "hostnames": ["vm_uuid"],
+            "api_version": version,
+            "group_by": [],
+        }
+    )
+    expected = sorted(
+        cvm.vm_uuid
+        for _app, cvm in live_cvms(fleet)
+        if cvm.vm_uuid and any(meets(cvm, entry) for entry in includes) and not any(meets(cvm, entry) for entry in excludes)
+    )
+    assert sorted(name for name, uuid in loaded.values("phala_vm_uuid").items() if uuid) == expected

@@ -46,6 +46,26 @@ def test_two_sources_may_share_groups(simulator: Simulator, write: Callable[...,
     assert len(simulator.requests) == 4
 
 
+def test_namesakes_of_two_accounts_are_two_hosts(
+    simulator: Simulator, write: Callable[..., Path], load_all: Callable[..., Loaded]
+) -> None:
+    simulator.fleet = one_cvm(name="web", vm_uuid="1" * 8, region="US-WEST-1")
+    simulator.add_account("phak_other", one_cvm(name="web", vm_uuid="2" * 8, region="EU-WEST-1"))
+    sources = [write(), write({"api_key": "phak_other"}, name="other.phala.yml")]
+    for order in (sources, sources[::-1]):
+        regions = {loaded["phala_vm_uuid"]: loaded["phala_region"] for loaded in load_all(*order).hosts.values()}
+        assert regions == {"1" * 8: "US-WEST-1", "2" * 8: "EU-WEST-1"}
+
+
+def test_cvm_of_two_sources_is_one_host(
+    simulator: Simulator, write: Callable[..., Path], load_all: Callable[..., Loaded]
+) -> None:
+    simulator.fleet = FLEET
+    loaded = load_all(write(), write({"filters": {"search": "web"}, "group": "webs", "group_by": []}, name="webs.phala.yml"))
+    assert sorted(loaded.hosts) == NAMES
+    assert loaded.groups["webs"] == ["web-1", "web-2", "web-3"]
+
+
 def test_source_that_fails_takes_nothing_from_the_others(
     simulator: Simulator, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -419,3 +419,11 @@ def test_same_account_gives_the_same_output_whatever_the_order(
     shop, model, batch, minimal = NESTED_APPS
     simulator.fleet = [minimal, batch, {**shop, "cvms": shop["cvms"][::-1]}, model]
     assert ansible_inventory(options, "--list").stdout == one
+
+
+def test_list_can_be_printed_as_yaml(simulator: Simulator, ansible_inventory: Callable[..., Completed]) -> None:
+    simulator.fleet = NESTED_APPS
+    completed = ansible_inventory({}, "--list", "--yaml")
+    assert completed.status == 0, completed.stderr
+    for text in (*HOSTS[NESTED], "phala_vcpu: 24", "phala_kms_slug: null", "{{ 7 * 7 }}"):
+        assert text in completed.stdout

@@ -409,6 +409,7 @@ def test_environment_may_hold_templates(read: Callable[..., Settings], monkeypat
         ({"hostvars_suffix": "-"}, ["hostvars_suffix", "'-'"]),
         ({"group": "all"}, ["group", "'all'"]),
         ({"group": "ungrouped"}, ["group", "'ungrouped'"]),
+        ({"group": "_meta"}, ["group", "'_meta'"]),
         ({"group": "my-cvms"}, ["group", "'my-cvms'"]),
         ({"group": "1st"}, ["group", "'1st'"]),
         ({"group": ""}, ["group", "''"]),
