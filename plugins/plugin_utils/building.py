@@ -122,6 +122,7 @@ def _name(
     wanted = {host.cvm.identity: _wanted_name(plugin, settings, host) for host in hosts}
     digits = {host.cvm.identity: distinct_digits(host.cvm) for host in hosts}
     taken = {settings.group, *plugin.inventory.groups, *(group for _parent, group in families)}
+    taken |= _names_of_other_cvms(plugin.inventory, settings, hosts)
     while True:
         names = assign_names(wanted, taken, digits)
         records = _construct(plugin, settings, hosts, names, marker, warnings)
@@ -138,6 +139,14 @@ def _name(
     renamed = sorted(f"{wanted[identity]} is {name}" for identity, name in names.items() if name != wanted[identity])
     for line in renamed:
         warnings.add("host names that are taken got digits of the CVM's vm_uuid; set hostnames to choose others", line)
+
+
+def _names_of_other_cvms(inventory: Any, settings: Settings, hosts: Sequence[Host]) -> set[str]:
+    """Return the names that CVMs of earlier sources have, such as another account's, unless they are CVMs of this one too."""
+    variable = f"{settings.prefix}vm_uuid{settings.suffix}"
+    own = {host.cvm.core["vm_uuid"] for host in hosts}
+    uuids = ((name, host.vars.get(variable)) for name, host in inventory.hosts.items())
+    return {name for name, uuid in uuids if isinstance(uuid, str) and uuid not in own}
 
 
 def _construct(
