@@ -25,7 +25,7 @@ def redact(text: str, key: str = "") -> str:
 
 
 def _forms(key: str) -> Iterator[str]:
-    for secret in {key, key.removeprefix(KEY_PREFIX)}:
+    for secret in (key, key.removeprefix(KEY_PREFIX)):
         if len(secret) < SHORTEST_SECRET:
             continue
         octets = secret.encode("utf-8", "surrogateescape")

@@ -227,7 +227,7 @@ def test_rolling_update_takes_the_running_replicas_of_one_app_one_at_a_time(
     )
     counts = "ok=2    changed=1    unreachable=0    failed=0"
     assert recap(ran) == {"web-1": counts, "web-2": counts}, ran.stderr
-    assert [path for _method, path, *_ in cvm_api.asked] == ["/web-1", "/web-2"]
+    assert [path for _method, path, *dummy in cvm_api.asked] == ["/web-1", "/web-2"]
     assert ran.stdout.count("PLAY [") == 2
 
 

@@ -165,9 +165,11 @@ def control_node(folder: Path, cloud: Cloud) -> Iterator[Client]:
             "ANSIBLE_TIMEOUT": "60",
         }
         client = Client(home, sockets, environment)
-        yield client
-        for control_socket in sockets.iterdir():
-            client.run("ssh", "-O", "exit", "-o", f"ControlPath={control_socket}", "any")
+        try:
+            yield client
+        finally:
+            for control_socket in sockets.iterdir():
+                client.run("ssh", "-O", "exit", "-o", f"ControlPath={control_socket}", "any")
 
 
 def _is_foreign(variable: str) -> bool:

@@ -16,6 +16,6 @@ def make_random_file(path: Path, *, size: int) -> Path:
     """
     chance = random.Random(0)
     commands = b"Q\nR\nK\nk\nB\n"
-    blocks = (commands + chance.randbytes(16384 - len(commands)) for _ in range(0, size, 16384))
+    blocks = (commands + chance.randbytes(16384 - len(commands)) for dummy in range(0, size, 16384))
     path.write_bytes(b"".join(blocks)[:size])
     return path

@@ -79,7 +79,7 @@ class Gateway:
     async def _accept(self, listener: socket.socket) -> None:
         with listener:
             while True:
-                client, _ = await self._loop.sock_accept(listener)
+                client, dummy = await self._loop.sock_accept(listener)
                 await self._start(self._serve(client))
 
     async def _serve(self, client: socket.socket) -> None:
@@ -126,7 +126,7 @@ async def _accept_tls(client: socket.socket, context: ssl.SSLContext) -> tuple[a
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     protocol = asyncio.StreamReaderProtocol(reader)
-    transport, _ = await loop.connect_accepted_socket(lambda: protocol, client, ssl=context)
+    transport, dummy = await loop.connect_accepted_socket(lambda: protocol, client, ssl=context)
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 

@@ -49,15 +49,15 @@ class Played:
 
     @property
     def unreachable(self) -> set[str]:
-        return {host for host, unreachable, _ in RECAP.findall(self.output) if unreachable != "0"}
+        return {host for host, unreachable, dummy in RECAP.findall(self.output) if unreachable != "0"}
 
     @property
     def failed(self) -> set[str]:
-        return {host for host, _, failed in RECAP.findall(self.output) if failed != "0"}
+        return {host for host, dummy, failed in RECAP.findall(self.output) if failed != "0"}
 
     @property
     def hosts(self) -> set[str]:
-        return {host for host, _, _ in RECAP.findall(self.output)}
+        return {host for host, dummy, dummy in RECAP.findall(self.output)}
 
 
 @dataclasses.dataclass(frozen=True)

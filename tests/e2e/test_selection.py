@@ -22,7 +22,7 @@ def test_region_and_status_select_where_a_play_lands(project: Project) -> None:
 
 def test_each_replica_is_the_instance_it_is_named_for_every_time(project: Project) -> None:
     expected = {"web-1": hex_id(1), "web-2": hex_id(2), "web-3": hex_id(3)}
-    assert [project.play("app_web").told for _ in range(2)] == [expected, expected]
+    assert [project.play("app_web").told for dummy in range(2)] == [expected, expected]
 
 
 def test_the_only_cvm_of_an_app_is_reached_by_the_app_id(project: Project, service: Simulator, cloud: Cloud) -> None:

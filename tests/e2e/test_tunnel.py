@@ -84,7 +84,7 @@ def test_every_instance_is_reached_without_a_word_on_stderr(ssh: Ssh, cloud: Clo
 
 def test_an_app_id_leads_to_any_replica(ssh: Ssh) -> None:
     address = f"{hex_id(0xA1)}-22.gateway.test"
-    landed = {ssh(address)[1].strip() for _ in range(3)}
+    landed = {ssh(address)[1].strip() for dummy in range(3)}
     assert landed == {hex_id(1), hex_id(2), hex_id(3)}
 
 
@@ -158,7 +158,7 @@ def test_a_name_without_a_route_is_refused(ssh: Ssh, cloud: Cloud) -> None:
 
 def test_a_closed_gateway_is_told(ssh: Ssh, cloud: Cloud) -> None:
     cloud.gateway.close()
-    status, _, errors = ssh(cloud.cvms[0].address())
+    status, dummy, errors = ssh(cloud.cvms[0].address())
     assert status == 255
     assert "Connection refused" in errors
 
@@ -171,7 +171,7 @@ def test_a_stopped_cvm_closes_the_connection_and_others_go_on(ssh: Ssh, cloud: C
 
 def test_control_persist_hides_the_reason(ssh: Ssh, cloud: Cloud) -> None:
     cloud.gateway.certificate = cloud.certificates.expired
-    _, _, errors = ssh(cloud.cvms[0].address(), WHERE, *persist(ssh.client, "60s"))
+    dummy, dummy, errors = ssh(cloud.cvms[0].address(), WHERE, *persist(ssh.client, "60s"))
     assert "Connection closed by remote host" in errors
     assert "certificate has expired" not in errors
 
@@ -190,7 +190,7 @@ def test_no_openssl_stays_behind(ssh: Ssh, cloud: Cloud, leave: str) -> None:
 def test_control_persist_shares_one_tunnel(ssh: Ssh, cloud: Cloud) -> None:
     options = persist(ssh.client, "60s")
     before = len(cloud.gateway.asked)
-    landed = {ssh(cloud.cvms[0].address(), WHERE, *options)[1] for _ in range(3)}
+    landed = {ssh(cloud.cvms[0].address(), WHERE, *options)[1] for dummy in range(3)}
     assert landed == {f"{hex_id(1)}\n"}
     assert len(cloud.gateway.asked) == before + 1
 

@@ -51,7 +51,7 @@ def sources(project: Project, simulator: Simulator, canary: Path, pair: tuple[tu
 @pytest.fixture
 def names(canary: Path) -> list[str]:
     """Return what every host's name must begin with, one per host of the sources."""
-    return [f"{shape}-" for shape in SHAPES for _ in hostile_texts(canary)]
+    return [f"{shape}-" for shape in SHAPES for dummy in hostile_texts(canary)]
 
 
 def assert_unrun(completed: Completed, canary: Path) -> None:

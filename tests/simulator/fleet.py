@@ -106,11 +106,11 @@ def _single(plot: Plot) -> App:
 
 def _replicas(plot: Plot) -> App:
     count = min(plot.room, 2 + plot.draw.number(4))
-    return _app(plot, cvms=tuple(_cvm(plot) for _ in range(count)))
+    return _app(plot, cvms=tuple(_cvm(plot) for dummy in range(count)))
 
 
 def _three_replicas(plot: Plot) -> App:
-    return _app(plot, cvms=tuple(_cvm(plot) for _ in range(min(plot.room, 3))))
+    return _app(plot, cvms=tuple(_cvm(plot) for dummy in range(min(plot.room, 3))))
 
 
 def _minimal(plot: Plot) -> App:

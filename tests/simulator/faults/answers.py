@@ -120,7 +120,7 @@ class HugeBody(Answer):
         return Stream(200, {"content-type": "application/json", **encoding}, pieces)
 
     def _plain(self) -> Iterator[bytes]:
-        for _ in range(self.mebibytes):
+        for dummy in range(self.mebibytes):
             yield PADDING
         yield EMPTY_LIST
 

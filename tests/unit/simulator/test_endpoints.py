@@ -128,7 +128,7 @@ def test_requests_are_recorded_until_cleared(get, simulator) -> None:
 def test_many_requests_are_delayed_side_by_side(simulator) -> None:
     simulator.delay = 0.2
     url, headers = f"{simulator.url}/apps", {"X-API-Key": simulator.api_key}
-    threads = [threading.Thread(target=requests.get, args=(url,), kwargs={"headers": headers}) for _ in range(8)]
+    threads = [threading.Thread(target=requests.get, args=(url,), kwargs={"headers": headers}) for dummy in range(8)]
     start = time.monotonic()
     for thread in threads:
         thread.start()
@@ -168,7 +168,7 @@ def test_prerendered_answers_are_the_same(version: str) -> None:
 
 
 def test_status_of_single_cvms_is_had_by_their_uuids(simulator) -> None:
-    cvms = [cvm for _, cvm in live_cvms(simulator.fleet) if cvm.vm_uuid][:2]
+    cvms = [cvm for dummy, cvm in live_cvms(simulator.fleet) if cvm.vm_uuid][:2]
     body = {"vm_uuids": [*(cvm.vm_uuid for cvm in cvms), "unknown"]}
     headers = {"X-API-Key": simulator.api_key}
     answer = requests.post(f"{simulator.url}/status/batch", json=body, headers=headers, timeout=5).json()

@@ -35,17 +35,17 @@ def _ids(response) -> list[str]:
 
 def test_faults_show_once_each_in_their_turn(get, simulator) -> None:
     simulator.misbehave(Status(503), Status(500))
-    assert [get().status_code for _ in range(3)] == [503, 500, 200]
+    assert [get().status_code for dummy in range(3)] == [503, 500, 200]
 
 
 def test_fault_shows_as_often_as_told(get, simulator) -> None:
     simulator.misbehave(Status(503), times=2)
-    assert [get().status_code for _ in range(3)] == [503, 503, 200]
+    assert [get().status_code for dummy in range(3)] == [503, 503, 200]
 
 
 def test_fault_for_ever_ends_with_forgiveness(get, simulator) -> None:
     simulator.misbehave(Status(503), times=None)
-    assert {get().status_code for _ in range(5)} == {503}
+    assert {get().status_code for dummy in range(5)} == {503}
     simulator.forgive()
     assert get().status_code == 200
 
@@ -57,9 +57,9 @@ def test_fault_of_a_page_waits_for_that_page(get, simulator) -> None:
 
 def test_probable_fault_shows_at_the_same_requests_for_the_same_seed(get, simulator) -> None:
     runs = []
-    for _ in range(2):
+    for dummy in range(2):
         simulator.misbehave(Status(503), times=None, probability=0.3, seed=5)
-        runs.append([get(page_size=1).status_code for _ in range(40)])
+        runs.append([get(page_size=1).status_code for dummy in range(40)])
         simulator.forgive()
     assert runs[0] == runs[1]
     assert 4 < runs[0].count(503) < 24
@@ -135,7 +135,7 @@ def test_delay_is_for_one_answer(get, simulator) -> None:
 @pytest.mark.parametrize("fault", MALFORMATIONS, ids=str)
 def test_malformations_are_json_and_none_but_their_own(get, simulator, fault, version: str) -> None:
     simulator.misbehave(fault)
-    answer, good = (json.dumps(get(version=version).json()) for _ in range(2))
+    answer, good = (json.dumps(get(version=version).json()) for dummy in range(2))
     leads_nowhere = ("resource", "node_info", "gateway") if version == "2025-10-28" else ("machine_info",)
     assert (answer == good) == any(part in fault.path.split(".") for part in leads_nowhere)
 
@@ -161,7 +161,7 @@ def test_field_of_the_answer_can_be_missing(get, simulator) -> None:
 @pytest.mark.parametrize(("step", "seen"), [(1, [2, 3, 4]), (-1, [2, 1, 0]), (1000, [2, 1002, 2002])])
 def test_number_can_drift_from_request_to_request(get, simulator, step: int, seen: list[int]) -> None:
     simulator.misbehave(Drift("total_pages", per_request=step), times=None)
-    assert [get(page_size=10).json()["total_pages"] for _ in seen] == seen
+    assert [get(page_size=10).json()["total_pages"] for dummy in seen] == seen
 
 
 def test_error_is_not_altered(get, simulator) -> None:

@@ -30,7 +30,7 @@ def test_fleet_has_exactly_as_many_live_cvms_as_asked_for(seed: int, size: int) 
 
 
 def test_no_two_cvms_of_a_fleet_share_an_id() -> None:
-    cvms = [cvm for _, cvm in live_cvms(make_fleet(cvms=2000))]
+    cvms = [cvm for dummy, cvm in live_cvms(make_fleet(cvms=2000))]
     for ids in ({cvm.id for cvm in cvms}, {cvm.instance_id or cvm.id for cvm in cvms}):
         assert len(ids) == len(cvms)
 
@@ -57,11 +57,11 @@ def test_twelve_cvms_are_enough_for_every_kind_of_app(kind, seed: int) -> None:
 
 def test_fleet_has_namesakes_in_different_apps() -> None:
     names = [(cvm.name, app.app_id) for app, cvm in live_cvms(make_fleet())]
-    assert len({name for name, _ in names}) < len(set(names))
+    assert len({name for name, dummy in names}) < len(set(names))
 
 
 def test_large_fleet_has_all_regions_and_domains_with_and_without_a_port() -> None:
-    cvms = [cvm for _, cvm in live_cvms(make_fleet(cvms=200))]
+    cvms = [cvm for dummy, cvm in live_cvms(make_fleet(cvms=200))]
     assert {cvm.region for cvm in cvms} == {None, "US-WEST-1", "US-EAST-1", "EU-WEST-1"}
     assert {":" in cvm.gateway_domain for cvm in cvms if cvm.gateway_domain} == {True, False}
     assert {"running", "stopped"} < {cvm.status for cvm in cvms}

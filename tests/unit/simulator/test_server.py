@@ -34,7 +34,7 @@ def test_stop_is_quick_even_with_requests_that_hang_or_wait() -> None:
     with Simulator() as simulator:
         simulator.misbehave(Hang())
         simulator.delay = 0.01
-        clients = [_unfinished_request(simulator) for _ in range(3)]
+        clients = [_unfinished_request(simulator) for dummy in range(3)]
         _until(lambda: len(simulator.requests) == 3)
         simulator.delay = 60
         clients.append(_unfinished_request(simulator))

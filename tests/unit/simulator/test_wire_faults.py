@@ -35,7 +35,7 @@ def _raw(simulator, *, seconds: float = 0.3) -> tuple[bytes, str]:
 
 def _split(received: bytes) -> tuple[int, bytes]:
     """Return the promised length and the body."""
-    head, _, body = received.partition(b"\r\n\r\n")
+    head, dummy, body = received.partition(b"\r\n\r\n")
     (length,) = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")]
     return int(length), body
 
@@ -90,7 +90,7 @@ def test_hang_after_the_head(simulator) -> None:
 def test_trickle_comes_byte_by_byte_and_never_ends(simulator) -> None:
     simulator.misbehave(Trickle(0.02))
     received, end = _raw(simulator, seconds=0.5)
-    _, _, body = received.partition(b"\r\n\r\n")
+    dummy, dummy, body = received.partition(b"\r\n\r\n")
     assert end == "open"
     assert set(body) == {ord(" ")}
     assert 5 < len(body) <= 26
