@@ -42,14 +42,14 @@ def squeeze(text: str) -> str:
     return "".join(text.split())
 
 
-def run(command: str, *arguments: str | Path, folder: Path, env: Mapping[str, str] | None = None) -> Completed:
+def run(command: str, *arguments: str | Path, folder: Path, env: Mapping[str, str] | None = None, typed: str = "") -> Completed:
     """Run a command in a folder, with a home of its own there and no settings but these."""
     handed_on = {name: value for name, value in os.environ.items() if name.startswith(HANDED_ON)}
     completed = subprocess.run(
         [str(SCRIPTS / command), *map(str, arguments)],
         cwd=folder,
         env={"PATH": f"{SCRIPTS}:{os.environ['PATH']}", "HOME": str(folder), "LC_ALL": "C.UTF-8", **handed_on, **(env or {})},
-        stdin=subprocess.DEVNULL,
+        input=typed,
         capture_output=True,
         text=True,
         timeout=SECONDS,
