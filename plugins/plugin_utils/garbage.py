@@ -15,7 +15,9 @@ def paused_garbage_collection() -> Iterator[None]:
     """Collect no cycles for a while: a fleet is a million values without any, and looking for some takes a fifth of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
-    gc.unfreeze()  # an inventory of before, which a refresh replaces, can be collected later
+    if gc.get_freeze_count():  # by this, for an inventory of before, which a refresh may have replaced
+        gc.unfreeze()
+        gc.collect()
     try:
         yield
     finally:
