@@ -278,10 +278,9 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 
 from ansible_collections.phala.cloud.plugins.plugin_utils.answers import Answers, get_answers
 from ansible_collections.phala.cloud.plugins.plugin_utils.building import build, publish
-from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import AnswerError, Cvm, UndecidableError, select_cvms
+from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import Cvm, UndecidableError, select_cvms
 from ansible_collections.phala.cloud.plugins.plugin_utils.garbage import paused_garbage_collection
 from ansible_collections.phala.cloud.plugins.plugin_utils.option_types import well_typed
-from ansible_collections.phala.cloud.plugins.plugin_utils.redaction import redact
 from ansible_collections.phala.cloud.plugins.plugin_utils.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -326,8 +325,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _select(self, settings: Settings, answers: Answers) -> list[Cvm]:
         try:
             return select_cvms(settings.queries, answers.apps, settings.excludes, self.display.vv)
-        except (AnswerError, UndecidableError) as error:
-            raise AnsibleParserError(redact(f"{settings.api.url}: {error}", settings.api.key)) from None
+        except UndecidableError as error:
+            raise AnsibleParserError(f"{settings.api.url}: {error}") from None
         finally:
             answers.apps.clear()  # the records hold what is needed of them
 

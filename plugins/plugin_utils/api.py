@@ -12,6 +12,7 @@ The exceptions::
 from __future__ import annotations
 
 import json
+import logging
 import queue
 import socket
 import ssl
@@ -33,6 +34,7 @@ except ImportError as error:
 else:
     REQUESTS_IMPORT_ERROR = None
 
+from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import condensed, shape_fault
 from ansible_collections.phala.cloud.plugins.plugin_utils.redaction import redact
 
 if TYPE_CHECKING:
@@ -46,6 +48,15 @@ BACKOFF_FACTOR = 0.5  # seconds; waits of 0, 1, 2, 4, 8 ... before the second tr
 RETRIED_STATUSES = frozenset((429, *range(500, 600)))
 CHUNK_BYTES = 64 * 1024
 SHOWN_CHARACTERS = 300  # of what the service says in an error
+THREAD_NAME = "phala.cloud request"
+
+
+def _is_of_others(record: logging.LogRecord) -> bool:
+    return record.threadName != THREAD_NAME
+
+
+# Headers that it cannot read are logged as they came, to Ansible's log file too, and a server may have put the key into them.
+logging.getLogger("urllib3.connection").addFilter(_is_of_others)
 
 
 class ApiError(Exception):
@@ -112,7 +123,7 @@ class Client:
         answer, retries = self._retried(request, number)
         return Page(
             number=number,
-            apps=answer["dstack_apps"],
+            apps=[condensed(app) for app in answer["dstack_apps"]],
             total=answer["total"],
             page_count=max(answer["total_pages"], -(-answer["total"] // answer["page_size"])),
             seconds=time.monotonic() - started,
@@ -213,7 +224,7 @@ def _within(seconds: float, call: Callable[[], T], url: str | None) -> T:
         except Exception as error:
             outcome.put((None, error))
 
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=run, daemon=True, name=THREAD_NAME).start()
     try:
         result, error = outcome.get(timeout=seconds)
     except queue.Empty:
@@ -275,6 +286,8 @@ def _shape_fault(answer: Any, number: int) -> str | None:
         return "dstack_apps is no list of objects"
     if not all(isinstance(app.get("app_id"), str) and app["app_id"] for app in apps):
         return "an app has no app_id"
+    if fault := next(filter(None, map(shape_fault, apps)), None):
+        return _shown(fault)
     for name, minimum in (("page", 1), ("page_size", 1), ("total", 0), ("total_pages", 0)):
         value = answer.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or value < minimum:

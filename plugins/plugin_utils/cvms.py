@@ -48,10 +48,6 @@ MEGABYTES_PER_GIGABYTE = 1024
 IDENTIFIERS = ("vm_uuid", "instance_id", "id")  # most to least specific
 
 
-class AnswerError(Exception):
-    """An app or a CVM of the answer is not of the shape that the service describes."""
-
-
 class UndecidableError(Exception):
     """A filter cannot be decided, because the service's answer does not show the field."""
 
@@ -75,11 +71,33 @@ class Cvm:
         return f"{self.core['name'] or ''!r} ({self.identity})"
 
 
+def shape_fault(app: Mapping[str, Any]) -> str | None:
+    """Say where an app is not of the shape that the service describes, as far as its CVMs depend on it."""
+    listed, current = app.get("cvms"), app.get("current_cvm")
+    if not isinstance(listed, (list, type(None))):
+        return f"cvms of app {_named(app, 'app_id')} is {type(listed).__name__} where a list belongs"
+    for raw in [*(listed or ()), {} if current is None else current]:
+        if not isinstance(raw, dict):
+            return f"a CVM of app {_named(app, 'app_id')} is {type(raw).__name__} where an object belongs"
+        for name in IDENTIFIERS:
+            if not isinstance(raw.get(name), (str, type(None))):
+                return f"{name} of a CVM of app {_named(app, 'app_id')} is {raw[name]!r} where text belongs"
+    return None
+
+
+def condensed(app: dict[str, Any]) -> dict[str, Any]:
+    """Return the app with no more than the identifiers of a current CVM that is among its CVMs: half of the answer is doubles."""
+    current = app.get("current_cvm")
+    identifiers = {name: current[name] for name in IDENTIFIERS if current.get(name)} if current else {}
+    if identifiers and any(_is_same(raw, current) for raw in app.get("cvms") or ()):
+        return {**app, "current_cvm": identifiers}
+    return app
+
+
 def select_cvms(queries: Sequence[Filter], answers: Sequence[Sequence[Any]], excludes: Sequence[Filter], note: Note) -> list[Cvm]:
     """Return the CVMs that meet the query which returned their app and no exclusion, each once, in a fixed order.
 
-    :param answers: per query, the apps as the service gave them
-    :raises AnswerError: when an app or a CVM has the wrong shape
+    :param answers: per query, the apps as the service gave them, of the right shape
     :raises UndecidableError: when an exclusion asks for what the answers do not show
     """
     selected: dict[str, Cvm] = {}
@@ -116,17 +134,9 @@ def _app_cvms(app: Mapping[str, Any], note: Note) -> list[Cvm]:
 
 def _raw_cvms(app: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], str | None]:
     """Return the app's CVMs by their identity, and that of the current one."""
-    listed, current = _or_default(app.get("cvms"), []), _or_default(app.get("current_cvm"), {})
-    if not isinstance(listed, list):
-        raise AnswerError(f"cvms of app {_named(app, 'app_id')} is {type(listed).__name__} where a list belongs")
-    for raw in [*listed, current]:
-        if not isinstance(raw, dict):
-            raise AnswerError(f"a CVM of app {_named(app, 'app_id')} is {type(raw).__name__} where an object belongs")
-        for name in IDENTIFIERS:
-            if not isinstance(raw.get(name), (str, type(None))):
-                raise AnswerError(f"{name} of a CVM of app {_named(app, 'app_id')} is {raw[name]!r} where text belongs")
+    current = app.get("current_cvm")
     cvms: dict[str, dict[str, Any]] = {}
-    for raw in listed:
+    for raw in app.get("cvms") or ():
         cvms.setdefault(_identity(raw, app, cvms), raw)
     if not current:
         return cvms, None
@@ -135,10 +145,6 @@ def _raw_cvms(app: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], str | 
         same = _identity(current, app, cvms)
         cvms[same] = current
     return cvms, same
-
-
-def _or_default(value: Any, default: Any) -> Any:
-    return default if value is None else value
 
 
 def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -31,7 +31,6 @@ from ansible_collections.phala.cloud.tests.simulator.faults import (
     Html,
     HugeBody,
     Redirect,
-    Replace,
     Status,
 )
 
@@ -276,9 +275,6 @@ CASES: Mapping[str, Provoke] = {
     " proxy settings": answered(Html()),
     "GET …: the answer is not what the service describes: …; check api_url and api_version": answered(Body(b"[]")),
     "GET …: the answer is larger than … MiB, so it is not the service's; check api_url": answered(HugeBody(65, gzip=True)),
-    "…: cvms of app … is … where a list belongs": answered(Replace("dstack_apps.0.cvms", {})),
-    "…: a CVM of app … is … where an object belongs": answered(Replace("dstack_apps.0.cvms.0", "web")),
-    "…: … of a CVM of app … is … where text belongs": answered(Replace("dstack_apps.0.cvms.0.vm_uuid", 12)),
     # The service and the way there
     "the Python package requests cannot be imported (…): run '… -m pip install requests'": without_requests,
     "GET …: the connection failed: …; check api_url and the network (tried … times)": given(api_url=CLOSED, retries=1),

@@ -10,14 +10,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import (
     CORE_VARIABLES,
-    AnswerError,
+    IDENTIFIERS,
     Cvm,
     UndecidableError,
+    condensed,
     dimension_value,
     select_cvms,
+    shape_fault,
 )
 
 FLAT = {"vm_uuid": "u1", "app_id": "a1", "name": "web", "status": "running", "teepod_id": 7, "teepod_name": "prod7"}
@@ -249,10 +253,33 @@ def test_order_of_apps_cvms_and_queries_does_not_matter() -> None:
         (app(current_cvm=[]), ["CVM of app 'app'", "list", "object"]),
     ],
 )
-def test_wrong_shape_is_an_error_that_names_the_app(raw_app: dict[str, Any], words: list[str]) -> None:
-    with pytest.raises(AnswerError) as caught:
-        select(raw_app)
-    assert [word for word in words if word not in str(caught.value)] == []
+def test_wrong_shape_is_told_with_the_app(raw_app: dict[str, Any], words: list[str]) -> None:
+    fault = shape_fault(raw_app)
+    assert fault
+    assert [word for word in words if word not in fault] == []
+
+
+@pytest.mark.parametrize("raw_app", [app(FLAT), app(NESTED, current_cvm=NESTED), app(current_cvm={}), {"app_id": "a"}])
+def test_shape_as_described_has_no_fault(raw_app: dict[str, Any]) -> None:
+    assert shape_fault(raw_app) is None
+
+
+# A current CVM that is told twice
+
+raw_cvms = st.fixed_dictionaries(
+    {}, optional={**dict.fromkeys(IDENTIFIERS, st.sampled_from(["", "1", "2", None])), "name": st.sampled_from(["a", "b"])}
+)
+
+
+@given(cvms=st.lists(raw_cvms, max_size=3), current=st.none() | raw_cvms)
+def test_condensed_app_gives_the_same_cvms(cvms: list[Any], current: Any) -> None:
+    whole = app(*cvms, current_cvm=current)
+    assert select(condensed(whole)) == select(whole)
+
+
+def test_current_cvm_that_is_listed_is_condensed_to_its_identifiers() -> None:
+    assert condensed(app(FLAT, current_cvm=FLAT))["current_cvm"] == {"vm_uuid": "u1"}
+    assert condensed(app(current_cvm=FLAT))["current_cvm"] == FLAT
 
 
 # Selection, in what the stand-in service cannot show
