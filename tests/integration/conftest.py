@@ -19,7 +19,7 @@ from .commands import Completed, run
 from .loading import Loaded, load
 
 PLUGIN = {"plugin": "phala.cloud.phala"}
-SECONDS_TO_END = 5
+SECONDS_TO_END = 30
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from ansible.template import Templar
 
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 
+from .commands import Completed
 from .fleets import FLEET, NAMES, one_cvm
 from .loading import Loaded
 
@@ -192,6 +193,25 @@ def test_composed_text_that_becomes_a_template_is_never_run(
     composed = inventory({"compose": {"composed": expression}}).hosts["solo"]["composed"]
     assert composed == value
     assert Templar(loader=DataLoader()).template(composed) == value
+
+
+def test_composed_text_is_printed_as_unsafe_only_where_it_might_be_a_template(
+    simulator: Simulator, ansible_inventory: Callable[..., Completed]
+) -> None:
+    simulator.fleet = one_cvm(extra=PARTS)
+    compose = {
+        "label": "phala_name ~ '@' ~ phala_region",
+        "labels": "[phala_name, {'node': phala_node}]",
+        "joined": "phala_one ~ phala_two",
+        "inside": "[phala_open ~ phala_close]",
+    }
+    printed = ansible_inventory({"compose": compose}, "--list").json["_meta"]["hostvars"]["solo"]
+    assert {name: printed[name] for name in compose} == {
+        "label": "solo@US-WEST-1",
+        "labels": ["solo", {"node": "prod7"}],
+        "joined": {"__ansible_unsafe": PARTS["one"] + PARTS["two"]},
+        "inside": [{"__ansible_unsafe": "{{}}"}],
+    }
 
 
 def test_composed_group_name_of_hostile_text_is_safe(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:

@@ -65,7 +65,7 @@ def test_each_page_is_asked_for_once(
 
 def test_first_page_goes_alone_and_the_rest_side_by_side(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
     simulator.fleet = fleet_of(12)
-    simulator.delay = 0.05
+    simulator.delay = 0.1
     inventory({**QUICK, "page_size": 1, "concurrency": 4})
     first, *rest = simulator.requests
     assert first.page == 1
@@ -134,6 +134,15 @@ def test_result_does_not_depend_on_the_order_of_apps(simulator: Simulator, inven
     expected = inventory({"page_size": 2})
     simulator.misbehave(Reverse(), times=None)
     assert list(inventory({"page_size": 2}).hosts.items()) == list(expected.hosts.items())
+
+
+def test_cvm_that_two_apps_show_is_one_host_whichever_comes_first(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    one, other = (App(name=name, cvms=(Cvm(name=name, vm_uuid="1" * 8, status=name),)) for name in ("one", "other"))
+    simulator.fleet = (one, other)
+    expected = inventory(QUICK).hosts
+    assert len(expected) == 1
+    simulator.fleet = (other, one)
+    assert inventory(QUICK).hosts == expected
 
 
 # A page that cannot be had

@@ -231,14 +231,14 @@ def incomplete_apps(shape: str) -> list[dict[str, Any]]:
     whole = render(App(name="x", cvms=(Cvm(name="x"),), profile=Profile()), shape)
     for null in (True, False):
         for name in whole.keys() - REQUIRED:
-            add(lambda app, _cvm, name=name, null=null: without(app, name, null=null))  # type: ignore[misc]
+            add(lambda app, _cvm, name=name, null=null: without(app, name, null=null))
         for name, value in whole["cvms"][0].items():
             required = (*REQUIRED, *FLAT_REQUIRED) if shape == FLAT else REQUIRED
             if name not in required:
-                add(lambda app, cvm, name=name, null=null: {**app, "cvms": [without(cvm, name, null=null)]})  # type: ignore[misc]
+                add(lambda app, cvm, name=name, null=null: {**app, "cvms": [without(cvm, name, null=null)]})
             for inner in value if isinstance(value, dict) else ():
                 add(
-                    lambda app, cvm, name=name, inner=inner, null=null: {  # type: ignore[misc]
+                    lambda app, cvm, name=name, inner=inner, null=null: {
                         **app,
                         "cvms": [{**cvm, name: without(cvm[name], inner, null=null)}],
                     }

@@ -6,29 +6,67 @@
 from __future__ import annotations
 
 import base64
-from urllib.parse import quote
+import html
+import json
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from ansible_collections.phala.cloud.plugins.plugin_utils.redaction import redact
 
-KEY = "phak_Zq7/+t&x=Rm"
-SECRET = KEY.removeprefix("phak_")
+KEY = "phak_S3cr&t/'k+y\"=="
+OTHER_KEY = "Zq8-kept.apart_from:words~"  # without the usual prefix
+
+FORMS: list[Callable[[str], str]] = [
+    str,
+    repr,
+    json.dumps,
+    lambda key: json.dumps(json.dumps(key)),
+    html.escape,
+    quote,
+    quote_plus,
+    lambda key: quote(key, safe=""),
+    lambda key: key[::-1],
+    lambda key: base64.b64encode(key.encode()).decode(),
+    lambda key: base64.b64encode(key.encode()).decode().rstrip("="),
+    lambda key: base64.urlsafe_b64encode(key.encode()).decode(),
+    lambda key: key.encode().hex(),
+    lambda key: key.encode().hex().upper(),
+]
 
 
-@pytest.mark.parametrize(
-    "form",
-    [KEY, SECRET, quote(KEY, safe=""), base64.b64encode(KEY.encode()).decode(), KEY.encode().hex(), KEY[::-1]],
-    ids=["whole", "without its prefix", "URL-encoded", "base64", "hex", "reversed"],
-)
-def test_key_is_taken_out_in_every_form(form: str) -> None:
-    assert redact(f"401: {form}: refused", KEY) == "401: ***: refused"
+@pytest.mark.parametrize("key", [KEY, OTHER_KEY])
+@pytest.mark.parametrize("form", FORMS)
+def test_key_is_masked_in_every_form(form: Callable[[str], str], key: str) -> None:
+    shown = redact(f"before {form(key)} after", key)
+    assert form(key).strip("'\"") not in shown
+    assert key not in shown
+    assert "***" in shown
+    assert shown.startswith("before ")
+    assert shown.endswith(" after")
 
 
-def test_what_looks_like_a_key_is_taken_out() -> None:
-    assert redact("api_url: 'phak_another' is no URL") == "api_url: '***' is no URL"
+@pytest.mark.parametrize("form", FORMS)
+def test_part_after_the_prefix_is_masked_too(form: Callable[[str], str]) -> None:
+    part = KEY.removeprefix("phak_")
+    assert form(part).strip("'\"") not in redact(f"before {form(part)} after", KEY)
 
 
-@pytest.mark.parametrize("key", ["", "x", "phak_x", "refused"])
-def test_text_without_a_key_is_left_alone(key: str) -> None:
-    assert redact("401: the request was refused", key) == "401: the request was refused"
+def test_nothing_but_the_key_is_masked() -> None:
+    code = base64.b64encode(KEY.encode()).decode()
+    assert redact(f"401: {KEY}, {quote(KEY, safe='')} and {code}: refused", KEY) == "401: ***, *** and ***: refused"
+
+
+def test_what_looks_like_a_key_is_masked_without_knowing_it() -> None:
+    assert redact("was it phak_abc.DEF-1 or 'phak_2'?") == "was it *** or '***'?"
+
+
+@pytest.mark.parametrize("key", ["", "phak_", "phak_short", "a"])
+def test_words_are_left_alone_where_the_key_is_too_short_to_tell(key: str) -> None:
+    assert redact("a short word, shortly", key) == "a short word, shortly"
+
+
+def test_text_without_a_key_stays() -> None:
+    text = "503 from https://cloud-api.phala.com/api/v1/apps?page=1 (request id req-1)"
+    assert redact(text, KEY) == text

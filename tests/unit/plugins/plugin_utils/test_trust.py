@@ -14,14 +14,26 @@ from ansible.utils.unsafe_proxy import wrap_var
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.phala.cloud.plugins.plugin_utils.trust import MAX_DEPTH, Marker, UnpublishableError, is_possible_template
+from ansible_collections.phala.cloud.plugins.plugin_utils.trust import (
+    MAX_DEPTH,
+    Marker,
+    UnpublishableError,
+    is_possible_template,
+    plain,
+)
 
 try:
-    from ansible.template import is_trusted_as_template
+    from ansible.template import is_trusted_as_template, trust_as_template
 except ImportError:  # before 2.19 text without a mark is trusted
+    NEEDS_TRUST = False
 
     def is_trusted_as_template(value: Any) -> bool:
         return not hasattr(value, "__UNSAFE__")
+
+    def trust_as_template(value: str) -> str:
+        return value
+else:
+    NEEDS_TRUST = True
 
 
 HARMLESS = [
@@ -117,3 +129,60 @@ def test_value_of_too_many_levels_is_refused(wrap: Any) -> None:
     assert Marker().mark(value) == value
     with pytest.raises(UnpublishableError):
         Marker().mark(wrap(value))
+
+
+def mark_variables(variables: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the marked variables, and why the others are left out."""
+    left_out: dict[str, str] = {}
+    return Marker().mark_variables(variables, left_out.__setitem__), left_out
+
+
+def test_variables_are_marked() -> None:
+    marked, left_out = mark_variables({"a": "plain", "b": ["{{ 1 }}"], "c": None})
+    assert (marked, left_out) == ({"a": "plain", "b": ["{{ 1 }}"], "c": None}, {})
+    assert (is_trusted_as_template(marked["a"]), is_trusted_as_template(marked["b"][0])) == (True, False)
+
+
+def test_variable_of_too_many_levels_is_left_out_alone() -> None:
+    deep: Any = "x"
+    for _level in range(MAX_DEPTH):
+        deep = [deep]
+    marked, left_out = mark_variables({"deep": deep, "a": "plain", "b": ["{{ 1 }}"]})
+    assert marked == {"a": "plain", "b": ["{{ 1 }}"]}
+    assert list(left_out) == ["deep"]
+    assert str(MAX_DEPTH) in left_out["deep"]
+
+
+KEYED = [
+    {"{{ 7 * 7 }}": "text"},
+    {"{{ 7 * 7 }}": 1},
+    {"a": [{"#jinja2: x": ["{{ 1 }}"]}]},
+    {"a": [{"}": [None, 1.5, True]}]},
+    {"a": ({"{": {"b": "text"}},)},
+]
+
+
+@pytest.mark.parametrize("value", KEYED, ids=str)
+def test_key_that_can_be_a_template_is_never_run(value: dict[str, Any]) -> None:
+    marked, left_out = mark_variables({"x": value, "y": "text"})
+    assert set(marked) | set(left_out) == {"x", "y"}
+    assert set(left_out) <= {"x"}
+    assert marked["y"] == "text"
+    if "x" in marked:
+        resolved = Templar(loader=DataLoader(), variables=marked).template(trust_as_template("{{ x }}"))
+        assert json.dumps(resolved) == json.dumps(value)
+
+
+@pytest.mark.parametrize("value", KEYED[:2], ids=str)
+def test_key_that_can_be_a_template_is_published_wherever_core_keeps_its_mark(value: dict[str, Any]) -> None:
+    marked, left_out = mark_variables({"x": value})
+    holds_text = "text" in value.values()
+    assert ("x" in marked) == (NEEDS_TRUST or holds_text)
+    assert [reason for reason in left_out.values() if "keys" not in reason] == []
+    if holds_text and not NEEDS_TRUST:
+        assert not is_trusted_as_template(marked["x"]["{{ 7 * 7 }}"])
+
+
+def test_marks_are_taken_off_for_names() -> None:
+    assert plain(wrap_var("{{ x }}")).__class__ is str
+    assert plain(wrap_var("{{ x }}")) == "{{ x }}"
