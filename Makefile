@@ -7,7 +7,7 @@ NOX := .venv/bin/python -m nox
 export XDG_CACHE_HOME := $(CURDIR)/.nox/cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow matrix lint package sanity docs bench clean
+.PHONY: help demo test slow matrix lint package sanity docs bench fuzz clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -34,13 +34,16 @@ package: .venv/ready ## build the collection, then import, install, upgrade and 
 	@$(NOX) --tags package -- $(ARGS)
 
 sanity: .venv/ready ## run ansible-test on the newest and the oldest ansible-core that the Pythons here allow
-	@$(NOX) --tags sanity
+	@$(NOX) --tags $(if $(REST),sanity-rest,sanity)
 
 docs: .venv/ready ## build the documentation as a site into .nox/site
 	@$(NOX) --sessions docs
 
 bench: .venv/ready ## measure how long inventories take, also others, into .nox/benchmarks; ARGS=--quick, ARGS=--profile
 	@$(NOX) --tags bench -- $(ARGS)
+
+fuzz: .venv/ready ## make up answers of the service for five minutes, and keep what the plugin cannot take; ARGS="--seconds 3600"
+	@$(NOX) --sessions fuzz -- $(ARGS)
 
 clean: ## remove what the other targets have made
 	rm -rf .venv .nox .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -106,10 +106,11 @@ def test_on(pair: Pair) -> Callable[[nox.Session], None]:
 
 
 def skip_for(pair: Pair) -> Callable[[nox.Session], None]:
-    """Make the session that names a missing Python."""
+    """Make the session that names a missing Python, and fails where no other one runs this ansible-core."""
 
     def session(session: nox.Session) -> None:
-        session.skip(f"Python {pair.python} is not on this machine")
+        give_up = session.skip if pair.core in {pair.core for pair in PAIRS} else session.error
+        give_up(f"Python {pair.python} is not on this machine")
 
     return session
 
@@ -181,6 +182,14 @@ def docs(session: nox.Session) -> None:
     link_checkout(session, NEWEST)
     session.install("--requirement", f"{REQUIREMENTS}/docs.txt", "--constraint", f"{REQUIREMENTS}/constraints.txt")
     session.run("python", "docs/docsite/build.py", ".nox/site")
+
+
+@nox.session(python=PYTHONS[NEWEST.python], default=False)
+def fuzz(session: nox.Session) -> None:
+    """Fuzz the plugin with answers; where atheris cannot be had for this Python, they are made up without its guidance."""
+    link_checkout(session, NEWEST)
+    session.install("--only-binary", ":all:", "--requirement", f"{REQUIREMENTS}/fuzz.txt", success_codes=range(256))
+    session.run("python", "-m", "tests.security.fuzz", *session.posargs)
 
 
 def benchmark_on(pair: Pair) -> Callable[[nox.Session], None]:
@@ -256,13 +265,13 @@ def sanity_on(pair: Pair) -> Callable[[nox.Session], None]:
     return session
 
 
-for pair in (NEWEST, PAIRS[0]):
+for pair in reversed({pair.core: pair for pair in (*PAIRS, PAIRS[0])}.values()):
     nox.session(
         sanity_on(pair),
         name=f"sanity-{pair}",
         python=PYTHONS[pair.python],
         venv_params=["--seed"],
-        tags=["sanity"],
+        tags=["sanity" if pair in (PAIRS[0], NEWEST) else "sanity-rest"],
         default=False,
     )
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -19,7 +20,6 @@ from .texts import PRODUCT
 HOST_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 GROUP_NAME: Final = re.compile(r"(?!\d)\w+")
 RESERVED_NAMES: Final = ("localhost", "all", "ungrouped", "_meta")
-LOOPBACK: Final = re.compile(r"127(\.\d+){1,3}|0\.0\.0\.0|0|2130706433|0x7f.*")
 ADDRESS: Final = re.compile(r"[0-9a-z]{1,57}-22(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 REPLACED: Final = re.compile("[\ud800-\udfff\ufffd]+")
 
@@ -80,11 +80,20 @@ def assert_safe_names(outcome: Outcome) -> None:
         assert not isinstance(name, AnsibleUnsafe), f"host {name!r} is no plain text"
         assert HOST_NAME.fullmatch(name), f"host {name!r}"
         assert name not in RESERVED_NAMES, f"host {name!r}"
-        assert not LOOPBACK.fullmatch(name), f"host {name!r}"
+        assert not is_of_this_machine(name), f"host {name!r}"
         assert name not in outcome.groups, f"host and group {name!r}"
     for name in outcome.groups:
         assert not isinstance(name, AnsibleUnsafe), f"group {name!r} is no plain text"
         assert GROUP_NAME.fullmatch(name), f"group {name!r}"
+
+
+def is_of_this_machine(name: str) -> bool:
+    """Tell an address that leads back here, in any of the ways to write it that the resolver knows."""
+    try:
+        address = socket.inet_aton(name)
+    except OSError:
+        return False
+    return address[0] == 127 or address == bytes(4)
 
 
 def assert_marked_rightly(outcome: Outcome) -> None:
@@ -120,19 +129,19 @@ def render_everything(outcome: Outcome) -> None:
     """
     render = _renderer()
     for name, value in _distinct_variables(outcome):
-        for template in (f"{{{{ {name} }}}}", f"about {{{{ {name} }}}}", f"{{{{ {name} | string }}}}"):
-            fact = render(template, {name: value})
-            assert PRODUCT not in str(fact), f"{template} of {value!r:.100}"
-            assert PRODUCT not in str(render("the {{ fact }}", {"fact": fact})), f"{template} of {value!r:.100}"
+        fact = render("{{ value }}", {"value": value})
+        text = render("about {{ value | string }} {{ value }}", {"value": value})
+        again = render("the {{ fact }} {{ text }}", {"fact": fact, "text": text})
+        assert PRODUCT not in f"{fact} {text} {again}", f"{name}: {value!r:.100}"
 
 
 def _distinct_variables(outcome: Outcome) -> Iterator[tuple[str, Any]]:
-    """Yield each value once, for the same text is in many variables."""
+    """Yield each value that holds text once, for the same text is in many variables."""
     seen = set()
     for variables in outcome.hosts.values():
         for name, value in variables.items():
             known = repr(value)
-            if known not in seen:
+            if known not in seen and (any(strings_of(value)) or any(keys_of(value))):
                 seen.add(known)
                 yield name, value
 

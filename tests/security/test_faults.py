@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Any, Final
@@ -99,17 +99,17 @@ LASTING: Final[Mapping[str, tuple[Fault, str]]] = {
 }
 """Faults after which another try is in vain, each with its message."""
 
-LONG: Final = ("no answer", "endless body", "64 MiB and more", "gzip bomb")
-LONGER: Final = ("no body", "slow endless body", "late")
+ON_THIRD: Final = ("reset", "truncated", "length too small", "503", "429", "401", "HTML of a proxy, 200")
+LONGER: Final = ("no body", "slow endless body", "late", "64 MiB and more")
 
 
-def on_pages(kinds: Iterable[str]) -> list[Any]:
+def on_pages(kinds: Iterable[str], *, long: Collection[str] = LONGER) -> list[Any]:
     """Give each kind of fault the first page, on which all depends, and the third, which is read beside others.
 
-    Of those that take a second or more, most are left to the long tests.
+    What takes a second or more, and most of what the third page can have, is left to the long tests.
     """
-    first = [pytest.param(kind, 1, marks=pytest.mark.slow if kind in LONGER else ()) for kind in kinds]
-    third = [pytest.param(kind, 3, marks=pytest.mark.slow if kind in (*LONG, *LONGER) else ()) for kind in kinds]
+    first = [pytest.param(kind, 1, marks=pytest.mark.slow if kind in long else ()) for kind in kinds]
+    third = [pytest.param(kind, 3, marks=() if kind in ON_THIRD else pytest.mark.slow) for kind in kinds]
     return [*first, *third]
 
 
@@ -130,7 +130,7 @@ def whole(running: Simulator, tmp_path_factory: pytest.TempPathFactory) -> str:
     return Project(tmp_path_factory.mktemp("whole"), running.url).read(timeout=30).assert_whole().text
 
 
-@pytest.mark.parametrize(("kind", "page"), on_pages(PASSING))
+@pytest.mark.parametrize(("kind", "page"), on_pages(PASSING, long=(*LONGER, "endless body")))
 def test_a_fault_that_passes_is_survived(project: Project, simulator: Simulator, whole: str, kind: str, page: int) -> None:
     simulator.misbehave(PASSING[kind][0], page=page)
     outcome = project.read(retries=1).assert_whole()
@@ -147,14 +147,16 @@ def test_a_fault_that_stays_fails_the_source(project: Project, simulator: Simula
     assert_in_time(outcome, timeout=10 if isinstance(fault, HugeBody) else 1, retries=0)
 
 
-@pytest.mark.parametrize("kind", LASTING)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.slow if "64" in kind or "bomb" in kind else ()) for kind in LASTING]
+)
 def test_what_will_not_get_better_is_not_tried_again(project: Project, simulator: Simulator, kind: str) -> None:
     simulator.misbehave(LASTING[kind][0], times=None)
     project.read(timeout=10, retries=4).assert_nothing()
     assert len(simulator.requests) == 1
 
 
-@pytest.mark.parametrize("retries", [0, 1, 2])
+@pytest.mark.parametrize("retries", [0, 1, pytest.param(2, marks=pytest.mark.slow)])
 def test_tries_are_counted_and_told(project: Project, simulator: Simulator, retries: int) -> None:
     simulator.misbehave(Status(503), times=None)
     outcome = project.read(retries=retries).assert_nothing()
@@ -222,7 +224,7 @@ def test_retry_after_of_too_long_fails_at_once(project: Project, simulator: Simu
 
 
 @pytest.mark.parametrize("malformation", MALFORMATIONS, ids=repr)
-@pytest.mark.parametrize("version", ["2025-10-28", "2026-01-21"])
+@pytest.mark.parametrize("version", [pytest.param("2025-10-28", marks=pytest.mark.slow), "2026-01-21"])
 def test_wrong_shapes_lose_no_host(project: Project, simulator: Simulator, malformation: Alteration, version: str) -> None:
     """An odd value of a field is the field's own trouble; what holds hosts must be as described, or nothing comes of it."""
     simulator.page_size_limit = 100

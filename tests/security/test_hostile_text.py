@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -82,6 +83,7 @@ def test_text_arrives_unchanged(project: Project, simulator: Simulator, canary: 
     assert_harmless(outcome, canary)
 
 
+@pytest.mark.parametrize("shape", [pytest.param("flat", marks=pytest.mark.slow), "nested"])
 def test_text_is_harmless_in_constructed_features(
     project: Project, simulator: Simulator, canary: Path, shape: str, text: str
 ) -> None:
@@ -139,3 +141,23 @@ def test_a_group_that_would_be_its_own_parent_is_a_clear_error(project: Project,
     outcome = project.read(keyed_groups=[keyed_group]).assert_nothing()
     assert "running" in outcome.message
     assert "keyed_groups" in outcome.message
+
+
+OF_THIS_MACHINE: Final = (
+    *("localhost", "LOCALHOST", "localhost.", "-localhost", ".localhost", "localhost.localdomain"),
+    *("127.0.0.1", "127.1", "127.000.000.001", "0177.0.0.1", "0x7f.1", "0x7f000001", "2130706433", "017700000001"),
+    *("0", "0.0.0.0", "0x0", "127.255.255.255"),
+    *("all", "ungrouped", "_meta", "phala", "status_running", "region_US_WEST_1"),
+)
+
+
+@pytest.mark.parametrize("connect_with", ["gateway", "none"])
+def test_no_host_has_a_name_of_this_machine_or_a_group(project: Project, simulator: Simulator, connect_with: str) -> None:
+    """Each stands for itself: two of one name would be told apart anyway."""
+    simulator.page_size_limit = 100
+    simulator.fleet = [App(name=f"app {name}", cvms=(Cvm(name=name),)) for name in OF_THIS_MACHINE]
+    outcome = project.read(connect_with=connect_with).assert_whole()
+    assert len(outcome.hosts) == len(OF_THIS_MACHINE)
+    for name, variables in outcome.hosts.items():
+        assert re.fullmatch(r".*-[0-9a-f]{8}", name), f"{variables['phala_name']} is {name}"
+    assert_safe_names(outcome)

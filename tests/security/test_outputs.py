@@ -147,6 +147,7 @@ def test_host(project: Project, sources: list[str], canary: Path) -> None:
     assert unmarked(json.loads(completed.stdout))["phala_name"] == ORDINARY_TEXTS["word"]
 
 
+@pytest.mark.slow
 def test_toml(project: Project, sources: list[str], canary: Path) -> None:
     """TOML has no null, so core may refuse the whole; it must not be for text, and nothing may run on the way."""
     completed = project.run("ansible-inventory", *sources, "--list", "--toml")

@@ -12,8 +12,8 @@ from typing import Any, Final
 SHAPES: Final = {"flat": "2025-10-28", "nested": "2026-01-21"}
 """The API version that asks for each shape."""
 
-PRODUCT: Final = "1787569"
-"""What `1337 * 1337` gives: it is nowhere unless a template was run."""
+PRODUCT: Final = "9754610360615761"
+"""What `98765431 * 98765431` gives: it is nowhere unless a template was run."""
 
 ORDINARY_TEXTS: Final = {
     "word": "web-1",
@@ -29,7 +29,7 @@ ORDINARY_TEXTS: Final = {
 def hostile_texts(canary: Path | str, *, long: int = 2**14) -> dict[str, str]:
     """Return texts by kind, of which two are as long as told; whoever runs one as a template or command makes the canary."""
     touch = f"touch {canary}"
-    run = f"lookup('ansible.builtin.pipe', '{touch}') ~ 1337 * 1337"
+    run = f"lookup('ansible.builtin.pipe', '{touch}') ~ 98765431 * 98765431"
     header = "#jinja2:variable_start_string:'[[',variable_end_string:']]'"
     return {
         "expression": f"{{{{ {run} }}}}",
