@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import trustme
 import yaml
+from ansible import constants
 from ansible.plugins.cache import BaseFileCacheModule
 
 from ansible_collections.phala.cloud.plugins.plugin_utils import api
@@ -36,6 +37,7 @@ from ansible_collections.phala.cloud.tests.simulator.faults import (
 
 from .fleet import FLEET, KEY
 from .pages import DOCS, ROOT, tables
+from .shell import Shell
 
 PAGE = DOCS / "troubleshooting.md"
 CLOSED = "http://127.0.0.1:9/api/v1"
@@ -45,8 +47,8 @@ PROFILE = {"token": KEY, "workspace": {"name": "Example team", "slug": "example-
 
 def rows() -> dict[str, str]:
     """Map each message of the page to what is said about it; what differs in a message is three dots in one character."""
-    table = next(table for table in tables(PAGE) if table[0][0] == "Message")[1:]
-    return {message.strip("`"): advice for message, advice in table if message.startswith("`")}
+    listed = [row for table in tables(PAGE) if table[0][0] in ("Message", "Line") for row in table[1:]]
+    return {message.strip("`"): advice for message, advice in listed if message.startswith("`")}
 
 
 class Trouble:
@@ -148,7 +150,7 @@ def tls_with_unknown_ca(trouble: Trouble) -> None:
 
 
 def stale_cache(trouble: Trouble) -> None:
-    options = {**JSONFILE, "cache_timeout": 1, "cache_stale": 3600}
+    options = {**JSONFILE, "cache_timeout": 1, "cache_stale": 3600, "verbosity": 1}
     trouble.load(**options)
     later = time.time() + 60
     trouble.monkeypatch.setattr("time.time", lambda: later)
@@ -174,6 +176,28 @@ def unwritable_cache(trouble: Trouble) -> None:
     trouble.load(**JSONFILE)
 
 
+def list_for_enabled_plugin(trouble: Trouble) -> None:
+    (trouble.folder / "phala.yml").write_text("- plugin: phala.cloud.phala\n", encoding="utf-8")
+    trouble.monkeypatch.setattr(constants, "INVENTORY_ENABLED", ["phala.cloud.phala"])
+    trouble.displayed += load(trouble.monkeypatch, ["phala.yml"]).displayed
+
+
+def without_collection(trouble: Trouble) -> None:
+    shell = Shell(trouble.folder / "home", trouble.simulator.origin, ANSIBLE_COLLECTIONS_SCAN_SYS_PATH="false")
+    (shell.folder / "phala.yml").write_text("plugin: phala.cloud.phala\n", encoding="utf-8")
+    trouble.displayed.append(shell.run("ANSIBLE_COLLECTIONS_PATH=. ansible-inventory -i phala.yml --graph").stderr)
+
+
+def cached(trouble: Trouble) -> None:
+    for _time in range(2):
+        trouble.load(**JSONFILE, verbosity=1)
+
+
+def other_name(trouble: Trouble) -> None:
+    (trouble.folder / "cloud.yml").write_text("plugin: phala.cloud.phala\n", encoding="utf-8")
+    trouble.displayed += load(trouble.monkeypatch, ["cloud.yml"], verbosity=3).displayed
+
+
 def newer_answer(trouble: Trouble) -> None:
     """Have the service answer in the newer shape whatever is asked."""
     with Simulator(fleet=FLEET, api_key=KEY, ignore_version="nested") as other:
@@ -191,6 +215,8 @@ REPLICAS = App(name="pair", cvms=(Cvm(name="one", instance_id=None), Cvm(name="t
 
 CASES: Mapping[str, Provoke] = {
     # The file
+    "… holds no dictionary: begin it with 'plugin: phala.cloud.phala'": list_for_enabled_plugin,
+    "… specifies unknown plugin 'phala.cloud.phala'": without_collection,
     "… has … problems:": given(regoin="US-WEST-1", page_size=500),
     "unknown option '…': did you mean '…'?": given(filter={"region": "US-WEST-1"}),
     "…: expected …, got …": given(page_size="many"),
@@ -326,6 +352,23 @@ CASES: Mapping[str, Provoke] = {
         {"id": "prj_a", "name": "a", "app_id": "a", "cvms": [{"name": "a", "status": "creating", "app_id": ""}]}, verbosity=1
     ),
     "phala.cloud: this CVM has no gateway address: …. Set connect_with: none if you connect another way.": holding(REPLICAS),
+    # What -v says
+    "…: … CVMs of … apps from … (network, … requests, … retries, … s)": given(verbosity=1),
+    "…: … CVMs of … apps from … (cache, … s old)": cached,
+    "…: … CVMs of … apps from … (stale cache, … s old)": stale_cache,
+    "page … of … of …: … apps in … s": given(verbosity=2),
+    "tried again: …": answered(Status(503), times=1, retries=1, verbosity=2),
+    "left out app …: the API shows no CVM of it": given(verbosity=2),
+    "left out CVM …: it was deleted at …": holding(
+        App(name="a", cvms=(Cvm(name="a", deleted_at="2026-03-01T00:00:00Z"),)), verbosity=2
+    ),
+    "left out CVM … of the query …: it does not meet …": given(filters={"status": "stopped"}, verbosity=2),
+    "left out CVM …: exclude_filters[…] says so": given(exclude_filters=[{"node": "prod7"}], verbosity=2),
+    "left out CVM …: host_filters[…] does not hold": given(host_filters=["phala_is_dev"], verbosity=2),
+    "left out the field … of CVM …: it makes no safe variable name": holding(
+        App(name="a", cvms=(Cvm(name="a", extra={"a b": 1}),)), verbosity=2
+    ),
+    "phala.cloud.phala does not take …: the name must end in phala.yml or phala.yaml": other_name,
 }
 
 
@@ -361,6 +404,7 @@ NOT_SHOWN = {
     ">&2; exit 1",  # of a shell
     ") is boolean",  # of a template
     "is no JSON",  # of an exception that is caught
+    "phala.cloud request",  # of a thread
 }
 
 
