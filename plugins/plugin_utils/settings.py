@@ -238,7 +238,7 @@ class _Reader:
         return (url or default).rstrip("/")
 
     def _version(self) -> str:
-        version = self.option("api_version") or ""
+        version = plain(self.option("api_version") or "")  # requests 2.28.0 takes no marked text for a header
         if not re.fullmatch(r"[A-Za-z0-9.-]+", version):
             self.problems.append(f"api_version: {version!r} is no version, write one such as '2026-01-21'")
         return version
