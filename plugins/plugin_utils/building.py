@@ -74,6 +74,8 @@ def build(plugin: Any, settings: Settings, cvms: Sequence[Cvm]) -> Build:
     families = _join_dimensions(hosts, settings, warnings)
     _connect(hosts, settings, marker, warnings, infos)
     _name(plugin, settings, hosts, families, marker, warnings)
+    for host in hosts:
+        host.cvm.core.clear()  # as above
     return Build(
         hosts=sorted(hosts, key=lambda host: host.name),
         group=settings.group,
@@ -230,6 +232,7 @@ def publish(inventory: Any, built: Build) -> None:
         # Since 2.19 set_variable() copies and inspects each value, which are JSON's own types here.
         target = inventory.get_host(host.name)
         target.vars = combine_vars(target.vars, host.variables)
+        host.variables.clear()
         for name, value in host.composed.items():
             inventory.set_variable(host.name, name, value)
         for group in host.groups:

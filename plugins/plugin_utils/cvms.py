@@ -87,9 +87,10 @@ def shape_fault(app: Mapping[str, Any]) -> str | None:
 
 def condensed(app: dict[str, Any]) -> dict[str, Any]:
     """Return the app with no more than the identifiers of a current CVM that is among its CVMs: half of the answer is doubles."""
+    cvms, identity = _raw_cvms(app)
     current = app.get("current_cvm") or {}
     identifiers = {name: current[name] for name in IDENTIFIERS if current.get(name)}
-    if identifiers and any(_is_same(raw, current) for raw in app.get("cvms") or ()):
+    if identity and identifiers and cvms[identity] is not current:
         return {**app, "current_cvm": identifiers}
     return app
 

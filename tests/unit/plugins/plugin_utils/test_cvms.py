@@ -278,7 +278,7 @@ def test_condensed_app_gives_the_same_cvms(cvms: list[Any], current: Any) -> Non
 
 
 def test_current_cvm_that_is_listed_is_condensed_to_its_identifiers() -> None:
-    assert condensed(app(FLAT, current_cvm=FLAT))["current_cvm"] == {"vm_uuid": "u1"}
+    assert condensed(app(FLAT, current_cvm={**FLAT}))["current_cvm"] == {"vm_uuid": "u1"}
     assert condensed(app(current_cvm=FLAT))["current_cvm"] == FLAT
 
 
