@@ -23,7 +23,7 @@ NODES = {"prod5": "us-west-1", "prod7": "us-west-1", "prod9": "us-east-1", "prod
 IMAGES = ("dstack-0-5-7", "dstack-0-5-5", "dstack-0-5-4-1", "dstack-dev-0-5-7", "dstack-dev-0-5-5")
 STATUSES = ("running", "running", "running", "stopped", "starting", "stopping", "exited")
 HETZNER_PAGE = 50  # the largest that the service gives
-CUSTOM_FIELDS = 36  # which bring a NetBox device to as many variables as a CVM has, a quarter of them of its own
+CUSTOM_FIELDS = 17  # which bring a NetBox device to as many variables as a CVM has, a quarter of them of its own
 NETBOX_PAGE = 1000  # what a service gives where all are asked for, unless it is configured otherwise
 
 

@@ -22,7 +22,9 @@ from .services import HETZNER, NETBOX, PHALA, Services
 API_KEY = "phak_simulator-key-that-opens-nothing"
 ONE_HOST = "one host, no inventory"
 STATIC = "static JSON"
+COMPARED_VERSION = "2025-10-28"  # of the API: its CVMs have as many variables as others' hosts, the newest half as many again
 COLD = "phala"
+NEWEST_VERSION = "phala, newest API version"
 CACHED = "phala, cached"
 CONSTRUCTED = "phala with constructed options"
 CONSTRUCTED_BY_CORE = "phala, then ansible.builtin.constructed"
@@ -78,6 +80,10 @@ class Bench:
         source = self._write(subject, hosts, delay, "phala", self._phala_options(hosts, delay) | options)
         case = self.loading(subject, hosts, [source], delay=delay, rounds=rounds)
         return replace(case, pages=page_count(self.services.url(PHALA, hosts, delay)))
+
+    def newest(self, hosts: int, *, rounds: int) -> Case:
+        """Return the case of the API version that the plugin asks for by itself."""
+        return self.phala(hosts, subject=NEWEST_VERSION, rounds=rounds, api_version="2026-01-21")
 
     def cached(self, hosts: int, *, rounds: int) -> Case:
         """Return the case in which the plugin finds an answer in the cache; the first answer is put there now."""
@@ -138,7 +144,8 @@ class Bench:
         return (collections / "netbox").exists() and (collections / "hetzner").exists()
 
     def _phala_options(self, hosts: int, delay: float) -> dict[str, Any]:
-        return {"plugin": "phala.cloud.phala", "api_url": self.services.url(PHALA, hosts, delay), "api_key": API_KEY}
+        url = self.services.url(PHALA, hosts, delay)
+        return {"plugin": "phala.cloud.phala", "api_url": url, "api_key": API_KEY, "api_version": COMPARED_VERSION}
 
     def _write(self, subject: str, hosts: int, delay: float, ending: str, options: Mapping[str, Any]) -> Path:
         name = "".join(character if character.isalnum() else "-" for character in f"{subject}-{hosts}-{delay}")
@@ -160,6 +167,8 @@ def usual_cases(bench: Bench, sizes: list[int], rounds: int, *, others: bool) ->
     for hosts in sizes:
         yield bench.phala(hosts, rounds=rounds)
         yield bench.cached(hosts, rounds=rounds)
+        if hosts >= NEWEST_SIZE:
+            yield bench.newest(hosts, rounds=few)
         if hosts <= main:
             yield bench.static(hosts, rounds=rounds if hosts < main else few)
     for concurrency in LANES:
@@ -179,5 +188,6 @@ def usual_cases(bench: Bench, sizes: list[int], rounds: int, *, others: bool) ->
 
 MAIN_SIZE = 10_000  # the number of hosts at which all are compared
 CONSTRUCTED_SIZE = 1_000
+NEWEST_SIZE = 5_000  # from which on the newest API version is measured too
 DELAY = 0.15
 LANES = (1, 4, 8, 16)
