@@ -22,9 +22,10 @@ _HEADING = re.compile(r"^#{1,6} +(?P<text>.+?) *$")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: `line` is where its text begins, `label` says where it is for messages."""
+    """A fenced block: `line` is where its text begins, `section` its heading, `label` says where it is for messages."""
 
     page: Path
+    section: str
     line: int
     language: str
     text: str
@@ -49,16 +50,19 @@ def blocks(page: Path) -> Iterator[Block]:
     """Yield the fenced blocks of a page, in order."""
     opened: tuple[str, str, int] | None = None
     text: list[str] = []
+    section = ""
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
         match = _FENCE.match(line)
         if opened is None and match:
             assert not match["indent"], f"{page}:{number}: an indented fence is not read by the tests"
             opened, text = (match["fence"], match["language"], number + 1), []
         elif opened is not None and line.strip() == opened[0]:
-            yield Block(page, opened[2], opened[1], "".join(f"{line}\n" for line in text))
+            yield Block(page, section, opened[2], opened[1], "".join(f"{line}\n" for line in text))
             opened = None
         elif opened is not None:
             text.append(line)
+        elif heading := _HEADING.match(line):
+            section = heading["text"]
     assert opened is None, f"{page}:{opened}: the fence is not closed"
 
 

@@ -5,16 +5,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import select
 import subprocess
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from .fleet import KEY
+
 SCRIPTS = sysconfig.get_path("scripts")
 HANDED_ON = ("COVERAGE_", "ANSIBLE_COLLECTIONS_PATH")
 SECONDS = 60  # after which a command hangs
+SILENCE = 3  # seconds after which a command at a terminal waits for what somebody types
+END_OF_INPUT = "\x04\x04"  # Ctrl-D, twice because no new line goes before
+VAULT_PASSWORD = "example"
 SERVICE = "https://cloud-api.phala.com"  # what pages show where the stand-in's address comes out
 HOME = "/home/you"  # likewise for the home of the test
 NOBODY = "http://127.0.0.1:9"  # for what would ask a server on the network
@@ -67,6 +74,26 @@ class Shell:
         )
         self.folder = Path(self._state.read_text(encoding="utf-8").rstrip().rpartition("\ncd ")[2])
         return Ran(done.returncode, self._public(done.stdout), self._public(done.stderr))
+
+    def run_at_terminal(self, command: str) -> Ran:
+        """Run a command at a terminal, and answer what it asks for: a password, or else, where it waits in silence, the key."""
+        controller, terminal = os.openpty()
+        process = subprocess.Popen(
+            ["bash", "-ec", command], cwd=self.folder, env=self._environment, stdin=terminal, stdout=terminal, stderr=terminal
+        )
+        os.close(terminal)
+        said = ""
+        with open(controller, "r+b", buffering=0) as screen:
+            while process.poll() is None:
+                if not select.select([screen], [], [], SILENCE)[0]:
+                    screen.write(f"{KEY}{END_OF_INPUT}".encode())
+                    continue
+                with contextlib.suppress(OSError):  # as Linux tells that the other side has closed the terminal
+                    text = screen.read(4096).decode()
+                    said += text
+                    if "assword" in text:
+                        screen.write(f"{VAULT_PASSWORD}\n".encode())
+        return Ran(process.returncode, self._public(said), "")
 
     def _public(self, text: str) -> str:
         return text.replace(self._origin, SERVICE).replace(str(self.home), HOME)

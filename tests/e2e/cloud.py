@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .certificates import Certificates, make_certificates
@@ -22,7 +22,7 @@ from .names import with_hosts, with_users
 from .sshd import Sshd, make_key
 
 DOMAIN = "gateway.test"
-USERS = ("root", "cloud")
+USERS = ("root", "deploy")
 
 # What a developer has set for their own work must not decide how a test ends.
 FOREIGN_VARIABLES = ("ANSIBLE_", "PHALA_", "SSH_", "SSL_CERT_")
@@ -40,6 +40,7 @@ class Cvm:
     status: str = "running"
     base_image: str = "dstack-dev-0.5.7"
     ssh_port: int = 22
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
 
     def address(self, domain: str = DOMAIN) -> str:
         """Give the name by which the gateway sends a connection to this very CVM."""
@@ -116,7 +117,13 @@ def running_cloud(folder: Path, cvms: Sequence[Cvm]) -> Iterator[Cloud]:
     key = folder / "key"
     make_key(key)
     servers = {
-        cvm.instance_id: Sshd(folder / cvm.instance_id, cvm.instance_id, authorized_keys=key.with_suffix(".pub"), users=USERS)
+        cvm.instance_id: Sshd(
+            folder / cvm.instance_id,
+            cvm.instance_id,
+            authorized_keys=key.with_suffix(".pub"),
+            users=USERS,
+            environment=cvm.environment,
+        )
         for cvm in cvms
     }
     if os.getuid() == 0:

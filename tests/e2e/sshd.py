@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from .names import with_users
@@ -31,27 +31,36 @@ KbdInteractiveAuthentication no
 MaxStartups 100
 MaxSessions 100
 Subsystem sftp internal-sftp
-SetEnv {variable}={instance_id}
+SetEnv {variables}
 """
 
 
 class Sshd:
     """A server with a host key, a port, users and a home folder of its own."""
 
-    def __init__(self, folder: Path, instance_id: str, *, authorized_keys: Path, users: Iterable[str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        instance_id: str,
+        *,
+        authorized_keys: Path,
+        users: Iterable[str],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write the configuration; `environment` is what the server and its sessions have besides."""
+        variables = {INSTANCE_VARIABLE: instance_id, **(environment or {})}
         self.home = folder / "home"
         self.home.mkdir(parents=True)
         self.host_key = make_key(folder / "host_key")
         self.port = free_port()
         self._folder = folder
-        self._environment = {**os.environ, **with_users(folder, users, home=self.home)}
+        self._environment = {**os.environ, **variables, **with_users(folder, users, home=self.home)}
         self._process: subprocess.Popen[bytes] | None = None
         configuration = CONFIGURATION.format(
             port=self.port,
             folder=folder,
             authorized_keys=authorized_keys,
-            variable=INSTANCE_VARIABLE,
-            instance_id=instance_id,
+            variables=" ".join(f"{name}={value}" for name, value in variables.items()),
         )
         (folder / "sshd_config").write_text(configuration, encoding="utf-8")
 

@@ -19,8 +19,8 @@ CONNECTION_VARIABLES = {"ansible_host", "ansible_port", "ansible_user", "ansible
 
 def test_group_vars_of_phala_win_over_the_source(project: Project) -> None:
     assert project.play("api", *tell("echo $USER")).told == {"api": "root"}
-    project.set_variables("group_vars/phala", ansible_user="cloud")
-    assert project.play("api", *tell("echo $USER")).told == {"api": "cloud"}
+    project.set_variables("group_vars/phala", ansible_user="deploy")
+    assert project.play("api", *tell("echo $USER")).told == {"api": "deploy"}
 
 
 def test_a_proxy_command_of_one_s_own_leads_through_a_corporate_proxy(project: Project, cloud: Cloud) -> None:
@@ -67,15 +67,15 @@ def test_the_gateway_that_the_api_names_wins(project: Project) -> None:
 
 
 def test_an_ssh_server_in_a_container_is_reached_by_its_own_port_and_user(project: Project) -> None:
-    project.configure(ssh_port=2222, ssh_user="cloud")
+    project.configure(ssh_port=2222, ssh_user="deploy")
     assert project.play("box").told == {"box": hex_id(7)}
-    assert project.play("box", *tell("echo $USER")).told == {"box": "cloud"}
+    assert project.play("box", *tell("echo $USER")).told == {"box": "deploy"}
 
 
 def test_an_empty_ssh_user_leaves_the_user_to_ansible(project: Project) -> None:
     project.configure(ssh_user="")
     assert "ansible_user" not in project.list_hosts()["api"]
-    assert project.play("api", *tell("echo $USER"), arguments=("--user", "cloud")).told == {"api": "cloud"}
+    assert project.play("api", *tell("echo $USER"), arguments=("--user", "deploy")).told == {"api": "deploy"}
 
 
 def test_an_upper_case_domain_with_a_trailing_dot_is_reached(project: Project, service: Simulator, cloud: Cloud) -> None:
