@@ -29,6 +29,7 @@ try:
     from requests.adapters import HTTPAdapter
     from urllib3.exceptions import HTTPError, InsecureRequestWarning, MaxRetryError, ReadTimeoutError
     from urllib3.util.retry import Retry
+    from urllib3.util.ssl_match_hostname import CertificateError
 except ImportError as error:
     REQUESTS_IMPORT_ERROR: ImportError | None = error
 else:
@@ -243,6 +244,7 @@ def _too_slow(url: str | None, seconds: float) -> str:
 
 def _read_body(response: requests.Response, deadline: float, url: str) -> bytes:
     body = bytearray()
+    response.raw.enforce_content_length = True  # urllib3 before 2.0 takes half an answer for a whole one
     for chunk in response.iter_content(CHUNK_BYTES):
         body += chunk
         if len(body) > MAX_BODY_BYTES:
@@ -343,7 +345,7 @@ def _network_error(error: Exception, url: str, timeout: int) -> UnavailableError
     def cause(*kinds: type[BaseException]) -> BaseException | None:
         return next((cause for cause in causes if isinstance(cause, kinds)), None)
 
-    if refused := cause(ssl.SSLCertVerificationError):
+    if refused := cause(ssl.SSLCertVerificationError, CertificateError):
         reason = getattr(refused, "verify_message", "") or str(refused)
         return UnavailableError(
             f"GET {url}: the certificate of {host} was not accepted: {_shown(reason)}; set ca_path if a CA of your own signs it"
