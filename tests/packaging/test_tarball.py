@@ -16,7 +16,6 @@ MADE_BY_BUILD = {"FILES.json", "MANIFEST.json"}
 SHIPPED_FILES = {"CHANGELOG.md", "LICENSE", "README.md", "bindep.txt", "requirements.txt"}
 SHIPPED_FOLDERS = ("changelogs", "docs", "meta", "plugins")
 LEFT_OUT = ("changelogs/fragments/", "docs/docsite/")
-LARGEST = 200_000  # bytes
 
 
 def test_tarball_holds_what_users_need_and_nothing_else(tarball: Path) -> None:
@@ -30,10 +29,6 @@ def versioned_files(*folders: str) -> set[str]:
     command = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *folders)
     listed = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout.split("\0")
     return {name for name in listed if name and not name.startswith(LEFT_OUT) and (CHECKOUT / name).exists()}
-
-
-def test_tarball_is_light(tarball: Path) -> None:
-    assert tarball.stat().st_size < LARGEST
 
 
 def test_importer_has_nothing_to_say(tarball: Path, place: Place) -> None:
