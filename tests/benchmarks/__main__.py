@@ -65,6 +65,7 @@ def environment(folder: str) -> dict[str, str]:
         "HOME": folder,
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_COLLECTIONS_PATH": sysconfig.get_path("purelib"),
+        "ANSIBLE_INVENTORY_PLUGINS": str(Path(__file__).parent / "inventory_plugins"),
     }
 
 

@@ -24,6 +24,7 @@ ONE_HOST = "one host, no inventory"
 STATIC = "static JSON"
 COMPARED_VERSION = "2025-10-28"  # of the API: its CVMs have as many variables as others' hosts, the newest half as many again
 COLD = "phala"
+BARE = "bare prototype"
 NEWEST_VERSION = "phala, newest API version"
 CACHED = "phala, cached"
 CONSTRUCTED = "phala with constructed options"
@@ -84,6 +85,12 @@ class Bench:
     def newest(self, hosts: int, *, rounds: int) -> Case:
         """Return the case of the API version that the plugin asks for by itself."""
         return self.phala(hosts, subject=NEWEST_VERSION, rounds=rounds, api_version="2026-01-21")
+
+    def bare(self, hosts: int, *, rounds: int) -> Case:
+        """Return the case of a plugin that does the least, which is in this folder."""
+        url = self.services.url(PHALA, hosts, 0.0)
+        options = {"plugin": "bare", "url": url, "key": API_KEY, "version": COMPARED_VERSION}
+        return self.loading(BARE, hosts, [self._write(BARE, hosts, 0.0, "bare", options)], rounds=rounds)
 
     def cached(self, hosts: int, *, rounds: int) -> Case:
         """Return the case in which the plugin finds an answer in the cache; the first answer is put there now."""
@@ -171,6 +178,7 @@ def usual_cases(bench: Bench, sizes: list[int], rounds: int, *, others: bool) ->
             yield bench.newest(hosts, rounds=few)
         if hosts <= main:
             yield bench.static(hosts, rounds=rounds if hosts < main else few)
+    yield bench.bare(main, rounds=rounds)
     for concurrency in LANES:
         yield bench.phala(
             main, delay=DELAY, subject=lanes(concurrency), rounds=rounds if concurrency == 8 else few, concurrency=concurrency
