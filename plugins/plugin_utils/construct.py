@@ -80,6 +80,9 @@ def meets_condition(plugin: Any, condition: str, variables: Mapping[str, Any]) -
             # Before 2.19 a result comes out as text, so its type must be asked for inside the template.
             is_boolean = plugin._compose(f"({condition}) is boolean", variables)
         result = plugin._compose(condition, variables)
+    except AnsibleUndefinedVariable as error:
+        hint = f"{error}; write variables with their hostvars_prefix, such as 'phala_status'"
+        raise _failure("host_filters", condition, hint) from None
     except Exception as error:  # before 2.19 an expression raises whatever Python raises in it
         raise _failure("host_filters", condition, error) from None
     if hasattr(plugin.templar, "evaluate_expression"):
@@ -109,6 +112,6 @@ def render_name(plugin: Any, template: str, variables: Mapping[str, Any], *, str
     return "" if text == "None" else text  # what a null alone comes out as, on some versions as text already
 
 
-def _failure(option: str, expression: str, error: Exception) -> AnsibleParserError:
+def _failure(option: str, expression: str, error: Exception | str) -> AnsibleParserError:
     """Return an error that must be raised without its cause: core shows the cause with lines of the file, maybe the key's."""
     return AnsibleParserError(f"{option}: {str(expression)!r} failed: {error}")

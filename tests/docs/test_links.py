@@ -12,7 +12,7 @@ import pytest
 
 from .pages import DOCS, ROOT, all_pages, anchors, links
 
-OWN_HOSTS = ("example.org", "cloud-api.phala.com")
+OWN_HOSTS = ("example.org", "cloud-api.phala.com", "127.0.0.1")
 
 
 def name_of(page: Path) -> str:

@@ -217,6 +217,7 @@ CASES: Mapping[str, Provoke] = {
     # The file
     "… holds no dictionary: begin it with 'plugin: phala.cloud.phala'": list_for_enabled_plugin,
     "… specifies unknown plugin 'phala.cloud.phala'": without_collection,
+    "inventory source '…' could not be verified by inventory plugin 'phala.cloud.phala'": other_name,
     "… has … problems:": given(regoin="US-WEST-1", page_size=500),
     "unknown option '…': did you mean '…'?": given(filter={"region": "US-WEST-1"}),
     "…: expected …, got …": given(page_size="many"),
@@ -254,7 +255,10 @@ CASES: Mapping[str, Provoke] = {
     "exclude_filters[…].kms_slug cannot be decided: the service's answer does not show the CVMs' KMS slug; use kms_type"
     " instead": newer_answer,
     "host_filters[…]: expected a Jinja2 condition such as 'phala_vcpu >= 4', got …": given(host_filters=[""]),
-    "host_filters: '…' failed: …": given(host_filters=["phala_vpcu >= 4"]),
+    "host_filters: '…' failed: …; write variables with their hostvars_prefix, such as 'phala_status'": given(
+        host_filters=["vcpu >= 4"]
+    ),
+    "host_filters: '…' failed: …": given(host_filters=["phala_kms_id + 1 > 4"]),
     "host_filters: '…' gave …, neither true nor false: write a comparison, such as 'phala_is_dev is true' or"
     " '(phala_vcpu or 0) >= 4'": given(host_filters=["phala_vcpu"]),
     # Names and groups

@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible.plugins.loader import inventory_loader
 
 from ansible_collections.phala.cloud.tests.simulator import Simulator
+from ansible_collections.phala.cloud.tests.simulator.__main__ import parser
 
 from .fleet import KEY
-from .pages import ROOT, all_pages, blocks
+from .pages import DOCS, ROOT, Block, all_pages, blocks
 from .reader import LANGUAGES, NOT_RUN, Reader
 from .shell import Shell
 
@@ -57,6 +61,37 @@ def test_every_page_is_followed_by_a_test() -> None:
     assert {page for page, test in FOLLOWED_ELSEWHERE.items() if f'"{page}"' in (here / test).read_text(encoding="utf-8")} == set(
         FOLLOWED_ELSEWHERE
     )
+
+
+@pytest.mark.parametrize("command", [command for command in NOT_RUN if command.startswith("make ")])
+def test_command_of_make_that_is_not_run_is_a_target(command: str) -> None:
+    subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, check=True)
+
+
+def test_stand_in_service_takes_the_options_and_the_key_of_the_page() -> None:
+    (command,) = (command for command in NOT_RUN if command.startswith("python -m tests.simulator "))
+    arguments = parser().parse_args(command.split()[3:])
+    shown = "\n".join(block.text for block in blocks(DOCS / "development.md"))
+    assert f"=http://127.0.0.1:{arguments.port}/api/v1\n" in shown
+    assert f"={arguments.api_key}\n" in shown
+
+
+def sources() -> list[Block]:
+    return [block for page in all_pages() for block in blocks(page) if "plugin: phala.cloud.phala" in block.text]
+
+
+@pytest.mark.parametrize("source", sources(), ids=lambda block: block.label)
+def test_options_of_each_source_exist(source: Block, option_names: set[str]) -> None:
+    options = yaml.load(source.text, yaml.BaseLoader)
+    unknown = set(options) - option_names
+    # One source is an example of a mistake, whose message the page shows.
+    assert unknown == ({"filter"} if source.section == "An inventory that fails" else set())
+
+
+@pytest.fixture(scope="session")
+def option_names() -> set[str]:
+    definitions: Mapping[str, object] = inventory_loader.get("phala.cloud.phala").option_definitions
+    return set(definitions)
 
 
 def test_everything_that_is_not_run_is_still_in_a_page() -> None:

@@ -19,7 +19,7 @@ from .shapes import FLAT, NESTED
 
 
 def main() -> None:
-    arguments = _parser().parse_args()
+    arguments = parser().parse_args()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -28,21 +28,21 @@ def main() -> None:
         stop.wait()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one (default)")
-    parser.add_argument("--certfile", help="speak TLS with this certificate")
-    parser.add_argument("--keyfile", help="and this key")
-    parser.add_argument("--seed", type=int, default=1, help="of the fleet")
-    parser.add_argument("--cvms", type=int, default=12, help="number of live CVMs in the fleet")
-    parser.add_argument("--api-key", default=FAKE_KEY, help="the key to accept (%(default)s)")
-    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
-    parser.add_argument("--page-size-limit", type=int, default=LARGEST_PAGE, help="largest page given, whatever is asked")
-    parser.add_argument("--ignore-version", choices=(FLAT, NESTED), help="answer in this shape, whatever is asked")
-    parser.add_argument("--prerender", action="store_true", help="render all answers first, for benchmarks")
-    parser.add_argument("--fail-rate", type=float, default=0.0, help="part of the requests that get 503")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__)
+    options.add_argument("--host", default="127.0.0.1")
+    options.add_argument("--port", type=int, default=0, help="0 takes a free one (default)")
+    options.add_argument("--certfile", help="speak TLS with this certificate")
+    options.add_argument("--keyfile", help="and this key")
+    options.add_argument("--seed", type=int, default=1, help="of the fleet")
+    options.add_argument("--cvms", type=int, default=12, help="number of live CVMs in the fleet")
+    options.add_argument("--api-key", default=FAKE_KEY, help="the key to accept (%(default)s)")
+    options.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    options.add_argument("--page-size-limit", type=int, default=LARGEST_PAGE, help="largest page given, whatever is asked")
+    options.add_argument("--ignore-version", choices=(FLAT, NESTED), help="answer in this shape, whatever is asked")
+    options.add_argument("--prerender", action="store_true", help="render all answers first, for benchmarks")
+    options.add_argument("--fail-rate", type=float, default=0.0, help="part of the requests that get 503")
+    options.add_argument(
         "--fault",
         type=_rule,
         action="append",
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FAULT",
         help='a fault\'s name, for every request, or JSON: {"fault": "Status", "status": 429, "times": 2}',
     )
-    return parser
+    return options
 
 
 def _rule(text: str) -> Rule:
