@@ -26,10 +26,11 @@ CHECKOUT = Path(__file__).parents[2]
 SOURCE = "plugin: phala.cloud.phala\n"
 
 NEXT = """\
-  1. Install what has been built here:  ansible-galaxy collection build
-                                        ansible-galaxy collection install phala-cloud-*.tar.gz
+  1. Install what has been built here:  ansible-galaxy collection build --force
+                                        ansible-galaxy collection install --force phala-cloud-*.tar.gz
   2. Set PHALA_CLOUD_API_KEY, or log in with `phala login`, the official CLI.
-  3. Write a phala.yml as above, and:   ansible-inventory -i phala.yml --graph
+  3. Write a phala.yml of one line:     plugin: phala.cloud.phala
+  4. See what there is:                 ansible-inventory -i phala.yml --graph
 
 Or see it at once, with your account instead of the stand-in: make demo LIVE=1
 README.md tells how to go on."""
