@@ -94,7 +94,9 @@ options:
     type: int
     default: 100
   concurrency:
-    description: How many pages to ask for at a time, from 1 to 32.
+    description:
+      - How many pages to ask for at a time, from 1 to 32.
+      - More than the default gains little, and asks more of the service.
     type: int
     default: 8
   filters:
@@ -205,7 +207,9 @@ options:
     type: int
     default: 22
   ssh_user:
-    description: The user to log in as. An empty one leaves the user to Ansible.
+    description:
+      - The user to log in as. An empty one leaves the user to Ansible.
+      - The default is the one of the dev images.
     type: str
     default: root
   cache_stale:
@@ -269,6 +273,26 @@ cache_plugin: ansible.builtin.jsonfile
 cache_connection: ~/.cache/phala-inventory
 cache_timeout: 300
 cache_stale: 3600
+
+# What that lists, in an account with a web server on each of two nodes:
+#   ansible-inventory -i phala.yml -e target=US-WEST-1 --graph
+#   @all:
+#     |--@ungrouped:
+#     |--@phala:
+#     |  |--@region_US_WEST_1:
+#     |  |  |--web-us-west-1-0ac50d74
+#     |  |  |--web-us-west-1-81449e5d
+#     |  |--@app_web:
+#     |  |  |--web-us-west-1-0ac50d74
+#     |  |  |--web-us-west-1-81449e5d
+#     |  |--@os_type_dev:
+#     |  |  |--web-us-west-1-0ac50d74
+#     |  |  |--web-us-west-1-81449e5d
+#     |  |--web-us-west-1-0ac50d74
+#     |  |--web-us-west-1-81449e5d
+#     |--@kms_phala:
+#     |  |--web-us-west-1-0ac50d74
+#     |  |--web-us-west-1-81449e5d
 """
 
 from typing import TYPE_CHECKING, Any

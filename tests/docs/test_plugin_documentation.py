@@ -17,7 +17,8 @@ from ansible_collections.phala.cloud.tests.integration.loading import load
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 
 from .fleet import KEY
-from .pages import DOCS, all_pages
+from .pages import all_pages
+from .shell import Shell
 
 plugin = importlib.import_module("ansible_collections.phala.cloud.plugins.inventory.phala")
 DOCUMENTATION: dict[str, Any] = yaml.safe_load(plugin.DOCUMENTATION)
@@ -35,7 +36,6 @@ def test_option_is_described_in_whole_sentences(option: str) -> None:
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-@pytest.mark.skipif(not (DOCS / "connecting.md").exists(), reason="the page on connections is not written yet")
 def test_option_is_mentioned_in_the_guides(option: str) -> None:
     assert any(re.search(rf"\b{option}\b", page.read_text(encoding="utf-8")) for page in all_pages())
 
@@ -54,3 +54,10 @@ def test_examples_are_one_source_that_works(tmp_path: Path, simulator: Simulator
     loaded = load(monkeypatch, [source], extra_vars={"target": "US-WEST-1"})
     assert not loaded.failures
     assert sorted(loaded.values("phala_name").values()) == ["web-1", "web-2"]
+
+
+def test_sample_output_of_the_examples_is_real(reader_home: Path, simulator: Simulator) -> None:
+    _head, command, output = re.split(r"^#   (ansible-inventory .*)\n(?=#   @all:)", plugin.EXAMPLES, flags=re.MULTILINE)
+    shell = Shell(reader_home, simulator.origin, PHALA_CLOUD_API_KEY=KEY)
+    (shell.folder / "phala.yml").write_text(plugin.EXAMPLES, encoding="utf-8")
+    assert shell.run(command).stdout == re.sub("^#   ", "", output, flags=re.MULTILINE)
