@@ -51,6 +51,15 @@ def members(loaded: Loaded, *groups: str) -> dict[str, list[str]]:
     return {group: loaded.groups[group] for group in groups}
 
 
+def log_in(home: Path, simulator: Simulator) -> None:
+    """Leave what the CLI stores after a login to each of the two accounts."""
+    profiles = {name: {"token": key, "api_prefix": simulator.url} for name, key in (("production", KEY), ("staging", OTHER_KEY))}
+    credentials = home / ".phala-cloud" / "credentials.json"
+    credentials.parent.mkdir()
+    content = {"schema_version": 1, "current_profile": "staging", "profiles": profiles}
+    credentials.write_text(json.dumps(content), encoding="utf-8")
+
+
 # Inventories
 
 
@@ -116,11 +125,7 @@ def test_recipe_for_a_pipeline_asks_the_service_once_and_survives_its_absence(
 
 
 def test_recipe_for_several_accounts_keeps_them_apart(home: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    profiles = {name: {"token": key, "api_prefix": simulator.url} for name, key in (("production", KEY), ("staging", OTHER_KEY))}
-    credentials = home / ".phala-cloud" / "credentials.json"
-    credentials.parent.mkdir()
-    content = {"schema_version": 1, "current_profile": "staging", "profiles": profiles}
-    credentials.write_text(json.dumps(content), encoding="utf-8")
+    log_in(home, simulator)
     loaded = recipe(monkeypatch, "accounts")
     assert members(loaded, "production", "staging", "production_status_running", "staging_status_running") == {
         "production": ALL,
@@ -163,6 +168,7 @@ class CvmApi(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), CvmApiHandler)
         self.asked: list[tuple[str, str, str | None, Any]] = []
+        self.status = 200
 
     @property
     def origin(self) -> str:
@@ -182,7 +188,7 @@ class CvmApiHandler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.asked.append((self.command, self.path, self.headers.get("X-API-Key"), json.loads(body or b"null")))
         answer = json.dumps({"status": "running", "in_progress": False}).encode()
-        self.send_response(200)
+        self.send_response(self.server.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
@@ -253,7 +259,7 @@ def test_restart_asks_the_api_for_each_cvm_and_waits(tmp_path: Path, simulator: 
         target="web-1:web-2",
         api_url=f"{cvm_api.origin}/api/v1",
     )
-    counts = "ok=2    changed=1    unreachable=0    failed=0"
+    counts = "ok=3    changed=1    unreachable=0    failed=0"
     assert recap(ran) == {"web-1": counts, "web-2": counts}, ran.stderr
     paths = [f"/api/v1/cvms/{cvm.vm_uuid.replace('-', '')}" for cvm in WEB.cvms[:2] if cvm.vm_uuid]
     assert cvm_api.asked == [
@@ -263,6 +269,44 @@ def test_restart_asks_the_api_for_each_cvm_and_waits(tmp_path: Path, simulator: 
         ("GET", paths[1], KEY, None),
     ]
     assert KEY not in ran.stdout + ran.stderr
+
+
+def test_restart_says_why_the_service_refused_it(tmp_path: Path, simulator: Simulator, cvm_api: CvmApi) -> None:
+    cvm_api.status = 403
+    url = f"{cvm_api.origin}/api/v1"
+    ran = play(tmp_path, simulator, "running-in-region.phala.yml", "restart.yml", target="web-1", api_url=url)
+    assert re.search(rf"{url}/cvms/\w+/restart: .*HTTP Error 403", ran.stdout + ran.stderr), ran.stdout
+    assert KEY not in ran.stdout + ran.stderr
+
+
+# The commands that the files name
+
+# What these need is set up in the tests above, or in test_connecting.py.
+RUN_ELSEWHERE = ("dev-images.phala.yml", "restart.yml", "rolling-update.yml")
+
+
+def named_commands() -> Iterator[tuple[str, str]]:
+    """Yield each file, and a command that its comments name."""
+    for path in sorted(EXAMPLES.rglob("*.yml")):
+        for command in re.findall(r"^#   (ansible\S* .*)$", path.read_text(encoding="utf-8"), re.MULTILINE):
+            yield str(path.relative_to(EXAMPLES)), command
+
+
+@pytest.mark.parametrize(("name", "command"), [case for case in named_commands() if case[0] not in RUN_ELSEWHERE])
+def test_command_that_a_file_names_works(name: str, command: str, reader_home: Path, simulator: Simulator) -> None:
+    shell = Shell(
+        reader_home, simulator.origin, PHALA_CLOUD_API_KEY=KEY, CLOUD_API_KEY=KEY, OWN_API_KEY=OTHER_KEY,
+        CLOUD_API_URL=simulator.url, OWN_API_URL=simulator.url, ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="true",
+    )  # fmt: skip
+    log_in(reader_home, simulator)
+    shell.run(f"cp -r {EXAMPLES}/. .")
+    ran = shell.run_at_terminal(command) if "vault" in command else shell.run(command)
+    assert ran.status == 0, ran.stderr
+    assert ("$ANSIBLE_VAULT" if command.startswith("ansible-vault") else "web-") in ran.stdout or "gpu" in name
+
+
+def test_files_of_commands_that_are_run_elsewhere_name_one() -> None:
+    assert {name for name, _command in named_commands()} >= set(RUN_ELSEWHERE)
 
 
 # The list
