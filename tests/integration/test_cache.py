@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -416,7 +417,8 @@ def test_stale_answer_is_served_while_the_service_cannot_answer(
     stale = inventory({**options, "timeout": 1 if isinstance(fault, Hang) else 20}, verbosity=1)
     assert list(stale.hosts.items()) == list(fresh.hosts.items())
     (warning,) = stale.warnings
-    assert [words for words in ("600 s old", "cache_stale", simulator.url) if words not in warning] == []
+    assert re.search(r"\b6\d\d s old", warning)
+    assert [words for words in ("cache_stale", simulator.url) if words not in warning] == []
     assert len(simulator.requests) == 2
     assert [line for line in stale.displayed if "stale cache" in line]
 
@@ -431,7 +433,7 @@ def test_stale_answer_is_served_when_nobody_listens(
     pass_time(600)
     loaded = inventory(options)
     assert list(loaded.hosts) == ["solo"]
-    assert "600 s old" in loaded.warnings[0]
+    assert re.search(r"\b6\d\d s old", loaded.warnings[0])
 
 
 @pytest.mark.parametrize("fault", REFUSED, ids=str)
