@@ -23,7 +23,7 @@ notes:
     goes on with a warning, unless C(any_unparsed_is_failed) is set in the section C([inventory]) of C(ansible.cfg).
   - Text that comes from the service is never run as a template.
 requirements:
-  - requests (Python package)
+  - requests >= 2.28 (Python package)
 extends_documentation_fragment:
   - constructed
   - inventory_cache

@@ -55,4 +55,5 @@ def run(command: str, *arguments: str | Path, folder: Path, env: Mapping[str, st
         timeout=SECONDS,
         check=False,
     )
+    assert "[DEPRECATION WARNING]" not in completed.stderr, completed.stderr
     return Completed(completed.returncode, completed.stdout, completed.stderr)

@@ -10,9 +10,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from .conftest import CHECKOUT, Place
 
+VERSION = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
 INSTALL = ("ansible-galaxy", "collection", "install")
 
 
@@ -45,7 +47,7 @@ def is_documented(place: Place) -> bool:
 
 def test_from_the_tarball(tarball: Path, place: Place) -> None:
     place.run(*INSTALL, "--offline", tarball)
-    assert installed_version(place) == "1.0.0"
+    assert installed_version(place) == VERSION
     assert is_documented(place)
 
 
@@ -92,7 +94,7 @@ def test_upgrade_over_an_older_build(tarball: Path, place: Place) -> None:
     assert installed_version(place) == "0.9.0"
     assert (place.collection / "docs/gone.md").exists()
     place.run(*INSTALL, "--upgrade", "--offline", tarball)
-    assert installed_version(place) == "1.0.0"
+    assert installed_version(place) == VERSION
     assert not (place.collection / "docs/gone.md").exists()
 
 
