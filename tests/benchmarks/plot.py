@@ -13,6 +13,7 @@ from .subjects import COLD, MAIN_SIZE
 
 WIDTH, LABELS, BAR, GAP, TOP = 720, 250, 16, 8, 40
 OURS, OTHERS = "#1f7a4d", "#9aa5b1"
+DARK = "@media (prefers-color-scheme: dark) { .page { fill: #0d1117; } text { fill: #f0f6fc; } }"
 
 
 def draw(results: Sequence[Result]) -> str:
@@ -25,7 +26,8 @@ def draw(results: Sequence[Result]) -> str:
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">',
-            f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+            f"<style>{DARK}</style>",
+            f'<rect class="page" width="{WIDTH}" height="{height}" fill="#ffffff"/>',
             f'<text x="{GAP}" y="24" font-size="15" font-weight="bold">{escape(title)}</text>',
             *_bars(shown),
             "</svg>",
