@@ -24,6 +24,9 @@ myst_heading_anchors = 4
 nitpicky = False
 suppress_warnings = ["ref.ref", "ref.envvar"]
 
+# What the pages show is to be typed as it stands: --list, not an en dash.
+smartquotes = False
+
 html_theme = "furo"
 html_title = "phala.cloud"
 html_show_sourcelink = False
