@@ -138,9 +138,9 @@ def _name(
     for record in sorted(records, key=lambda record: record.host):
         families.update({(None, group): None for group in record.groups})
         families.update(dict.fromkeys(record.parents))
-    renamed = sorted(f"{wanted[identity]} is {name}" for identity, name in names.items() if name != wanted[identity])
+    renamed = sorted(f"{wanted[identity]} became {name}" for identity, name in names.items() if name != wanted[identity])
     for line in renamed:
-        warnings.add("host names that are taken got digits of the CVM's vm_uuid; set hostnames to choose others", line)
+        warnings.add("host names that were not free got digits of the CVM's vm_uuid; set hostnames to choose others", line)
 
 
 def _names_of_other_cvms(inventory: Any, settings: Settings, hosts: Sequence[Host]) -> set[str]:

@@ -270,7 +270,9 @@ CASES: Mapping[str, Provoke] = {
     " separator or parent_group of keyed_groups": given(
         keyed_groups=[{"key": "'phala'", "prefix": "", "separator": "", "parent_group": "status_running"}]
     ),
-    "host names that are taken got digits of the CVM's vm_uuid; set hostnames to choose others: …": given(hostnames=["app_name"]),
+    "host names that were not free got digits of the CVM's vm_uuid; set hostnames to choose others: …": given(
+        hostnames=["app_name"]
+    ),
     "different values make the same group name and share the group: …": holding(
         App(name="a", cvms=(Cvm(name="a", node="prod-7"),)), App(name="b", cvms=(Cvm(name="b", node="prod_7"),))
     ),
