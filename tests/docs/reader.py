@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from .pages import ROOT, Block
 from .shell import Shell, same
 
-# What no test of a page runs, and why.
+# What no test runs, and why; the targets of make are looked up.
 INDEX = "takes packages from an index on the network"
 NOT_RUN = {
     "make demo": INDEX,
@@ -20,12 +20,12 @@ NOT_RUN = {
     "make docs": INDEX,
     "make lint": INDEX,
     "python -m pip install -r tests/simulator/requirements.txt": INDEX,
-    "python -m tests.simulator --port 8000 --cvms 50": "runs until it is stopped",
-    "ansible-galaxy collection install git+https://example.org/phala.cloud.git": "there is no such repository",
+    "python -m tests.simulator --port 8000 --cvms 50": "runs until it is stopped; its options are checked",
+    "ansible-galaxy collection install git+https://example.org/phala.cloud.git": "there is no such repository; tests/packaging installs from one",
     "python3 -m venv ~/ansible": "the test runs in a virtual environment already",
     ". ~/ansible/bin/activate": "the test runs in a virtual environment already",
     "python3 -m pip install ansible-core requests": INDEX,
-    "ansible-builder build --tag registry.example.org/phala:1.0.0": "builds a container image",
+    "ansible-builder build --tag registry.example.org/phala:1.0.0": "builds a container image; tests/packaging has the file read",
 }
 
 LANGUAGES = ("sh", "console", "yaml", "ini", "text", "json", "jinja")
