@@ -97,9 +97,9 @@ def _meets_filters(plugin: Any, conditions: Iterable[str], host: Host) -> bool:
 def _join_dimensions(hosts: Sequence[Host], settings: Settings, warnings: Messages) -> dict[tuple[str | None, str], None]:
     """Add the hosts to the built-in groups, and return those as children of the group of all CVMs."""
     groups = dimension_groups([host.cvm for host in hosts], settings.group_by, settings.group_prefix, warnings)
-    for host in hosts:
-        host.groups = [members[host.cvm.identity] for members in groups.values() if host.cvm.identity in members]
-    return {(settings.group, group): None for members in groups.values() for group in sorted(set(members.values()))}
+    for host, *own in zip(hosts, *groups, strict=True):
+        host.groups = [group for group in own if group]
+    return {(settings.group, group): None for of_hosts in groups for group in sorted(filter(None, set(of_hosts)))}
 
 
 def _connect(hosts: Sequence[Host], settings: Settings, marker: Marker, warnings: Messages, infos: Messages) -> None:

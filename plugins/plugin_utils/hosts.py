@@ -94,18 +94,18 @@ def host_variables(cvm: Cvm, names: VariableNames, marker: Marker, warnings: Mes
 # Groups
 
 
-def dimension_groups(
-    cvms: Sequence[Cvm], dimensions: Iterable[str], prefix: str, warnings: Messages
-) -> dict[str, dict[str, str]]:
-    """Return by dimension, and there by the CVM's identity, the built-in group that a CVM with a value belongs to."""
-    groups: dict[str, dict[str, str]] = {}
+def dimension_groups(cvms: Sequence[Cvm], dimensions: Iterable[str], prefix: str, warnings: Messages) -> list[list[str]]:
+    """Return for each dimension the built-in groups of the CVMs, in their order; empty where a CVM has no value."""
+    groups = []
     for dimension in dimensions:
-        values = {cvm.identity: dimension_value(cvm, dimension) for cvm in cvms}
+        values = [dimension_value(cvm, dimension) for cvm in cvms]
         safe = {
-            value: to_safe_group_name(f"{prefix}{dimension}_{value}", force=True, silent=True) for value in set(values.values())
+            value: to_safe_group_name(f"{prefix}{dimension}_{value}", force=True, silent=True)
+            for value in set(values)
+            if value is not None
         }
-        groups[dimension] = {identity: safe[value] for identity, value in values.items() if value is not None}
-        _warn_of_shared_groups({value: group for value, group in safe.items() if value is not None}, warnings)
+        groups.append([safe[value] if value is not None else "" for value in values])
+        _warn_of_shared_groups(safe, warnings)
     return groups
 
 
