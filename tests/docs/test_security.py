@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 
 from .pages import DOCS, ROOT, blocks
@@ -19,7 +17,6 @@ from .shell import Shell
 PAGE = DOCS / "security.md"
 
 
-@pytest.mark.xfail(strict=True, reason="what is typed at the terminal gets its name from --stdin-name, not from --name")
 def test_page_is_true_when_followed_word_for_word(reader_home: Path, simulator: Simulator) -> None:
     shell = Shell(reader_home, simulator.origin)
     (shell.folder / "phala.yml").write_text("plugin: phala.cloud.phala\n", encoding="utf-8")
