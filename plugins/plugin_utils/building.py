@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +74,7 @@ def build(plugin: Any, settings: Settings, cvms: Sequence[Cvm]) -> Build:
     families = _join_dimensions(hosts, settings, warnings)
     _connect(hosts, settings, marker, warnings, infos)
     _name(plugin, settings, hosts, families, marker, warnings)
+    _warn_of_foreign_hosts(plugin.inventory, settings.group, families, {host.name for host in hosts}, warnings)
     for host in hosts:
         host.cvm.core.clear()  # as above
     return Build(
@@ -100,6 +101,21 @@ def _join_dimensions(hosts: Sequence[Host], settings: Settings, warnings: Messag
     for host, *own in zip(hosts, *groups, strict=True):
         host.groups = [group for group in own if group]
     return {(settings.group, group): None for of_hosts in groups for group in sorted(filter(None, set(of_hosts)))}
+
+
+def _warn_of_foreign_hosts(
+    inventory: Any, parent: str, families: Iterable[tuple[str | None, str]], names: Collection[str], warnings: Messages
+) -> None:
+    """Warn where a group that another source has filled comes under this one's group of all CVMs, and so do its hosts."""
+    for above, name in families:
+        group = inventory.groups.get(name)
+        if above != parent or group is None or any(known.name == parent for known in group.parent_groups):
+            continue
+        if any(host.name not in names for host in group.hosts):
+            warnings.add(
+                f"hosts of another source are in {parent!r} now, with its variables, by groups that it shares; set group_prefix",
+                name,
+            )
 
 
 def _connect(hosts: Sequence[Host], settings: Settings, marker: Marker, warnings: Messages, infos: Messages) -> None:

@@ -95,6 +95,13 @@ class Trouble:
 Provoke = Callable[[Trouble], None]
 
 
+def another_source(trouble: Trouble) -> None:
+    """Load this source after one that has put a machine into a group which it makes too."""
+    (trouble.folder / "a-hosts").write_text("[status_running]\nmachine\n", encoding="utf-8")
+    (trouble.folder / "b.phala.yml").write_text("plugin: phala.cloud.phala\n", encoding="utf-8")
+    trouble.displayed += load(trouble.monkeypatch, [trouble.folder / "a-hosts", trouble.folder / "b.phala.yml"]).displayed
+
+
 def given(source: str = "", **options: Any) -> Provoke:
     return lambda trouble: trouble.load(source, **options)
 
@@ -276,6 +283,7 @@ CASES: Mapping[str, Provoke] = {
     "different values make the same group name and share the group: …": holding(
         App(name="a", cvms=(Cvm(name="a", node="prod-7"),)), App(name="b", cvms=(Cvm(name="b", node="prod_7"),))
     ),
+    "hosts of another source are in '…' now, with its variables, by groups that it shares; set group_prefix: …": another_source,
     "left out variables that have …: …": holding(App(name="a", cvms=(Cvm(name="a", extra={"deep": deep(70)}),))),
     # The API key
     "there is no API key: set api_key or PHALA_CLOUD_API_KEY, or run 'phala login' (which writes …)": without_key,

@@ -46,6 +46,29 @@ def test_two_sources_may_share_groups(simulator: Simulator, write: Callable[...,
     assert len(simulator.requests) == 4
 
 
+def test_hosts_that_come_under_the_group_of_another_account_are_told(
+    simulator: Simulator, write: Callable[..., Path], load_all: Callable[..., Loaded]
+) -> None:
+    simulator.fleet = (WEB,)
+    simulator.add_account("phak_other", (API, DB))
+    other = {"api_key": "phak_other", "group": "others"}
+    warnings = load_all(write(), write(other, name="other.phala.yml")).warnings
+    (warning,) = [text for text in warnings if "another source" in text]
+    shared = ("region_EU_WEST_1", "node_prod12", "base_image_dstack_0_5_7", "status_running")
+    assert [word for word in ("'others'", "group_prefix", *shared) if word not in warning] == []
+
+
+@pytest.mark.parametrize(
+    "first", ["[region_US_WEST_1]\n[americas:children]\nregion_US_WEST_1\n", "[region_US_WEST_1]\nweb-1\n", "[static]\nmy-host\n"]
+)
+def test_groups_that_bring_no_host_of_another_source_are_shared_silently(
+    write: Callable[..., Path], load_all: Callable[..., Loaded], first: str
+) -> None:
+    webs = {"filters": {"search": "web"}}
+    sources = [write(first, name="hosts"), write(), write(webs, name="webs.phala.yml")]
+    assert load_all(*sources).warnings == []
+
+
 def test_namesakes_of_two_accounts_are_two_hosts(
     simulator: Simulator, write: Callable[..., Path], load_all: Callable[..., Loaded]
 ) -> None:
