@@ -97,6 +97,8 @@ def test_on(pair: Pair) -> Callable[[nox.Session], None]:
 
     def session(session: nox.Session) -> None:
         link_checkout(session, pair)
+        if pair == NEWEST:
+            session.install("--no-deps", "--requirement", f"{REQUIREMENTS}/sdk.txt")
         if pair == NEWEST and session.posargs:
             run_tests(session)
         elif pair == NEWEST:
