@@ -20,7 +20,8 @@ from .fleet import KEY
 from .pages import DOCS, tables
 
 ROWS = {row[0].strip("`"): row[1:] for table in tables(DOCS / "filtering.md") if table[0][0] == "Filter" for row in table[1:]}
-COMPARED = {name: match[1] for name, (compares, _met) in ROWS.items() if (match := re.match(r"`(phala_\w+)`", compares))}
+MATCHES = {name: re.match(r"`(phala_\w+)`", compares) for name, (compares, _met) in ROWS.items()}
+COMPARED = {name: match[1] for name, match in MATCHES.items() if match}
 
 
 def test_table_lists_the_filters_of_the_plugin() -> None:
