@@ -105,10 +105,7 @@ def test_on(pair: Pair) -> Callable[[nox.Session], None]:
         link_checkout(session, pair)
         if pair == NEWEST:
             session.install("--no-deps", "--requirement", f"{REQUIREMENTS}/sdk.txt")
-        if pair == NEWEST and session.posargs:
-            run_tests(session)
-        elif pair == NEWEST:
-            measure_coverage(session)
+            (run_tests if session.posargs else measure_coverage)(session)
         elif pair == PAIRS[0]:
             run_tests(session, *COVERING_TESTS, "tests/docs")
         elif pair in WITH_OLDEST_REQUESTS:

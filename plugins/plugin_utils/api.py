@@ -35,7 +35,7 @@ except ImportError as error:
 else:
     REQUESTS_IMPORT_ERROR = None
 
-from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import condensed, shape_fault
+from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import app_fault, condensed
 from ansible_collections.phala.cloud.plugins.plugin_utils.redaction import redact
 
 if TYPE_CHECKING:
@@ -288,7 +288,7 @@ def _shape_fault(answer: Any, number: int) -> str | None:
         return "dstack_apps is no list of objects"
     if not all(isinstance(app.get("app_id"), str) and app["app_id"] for app in apps):
         return "an app has no app_id"
-    if fault := next(filter(None, map(shape_fault, apps)), None):
+    if fault := next(filter(None, map(app_fault, apps)), None):
         return _shown(fault)
     for name, minimum in (("page", 1), ("page_size", 1), ("total", 0), ("total_pages", 0)):
         value = answer.get(name)

@@ -71,7 +71,7 @@ class Cvm:
         return f"{self.core['name'] or ''!r} ({self.identity})"
 
 
-def shape_fault(app: Mapping[str, Any]) -> str | None:
+def app_fault(app: Mapping[str, Any]) -> str | None:
     """Say where an app is not of the shape that the service describes, as far as its CVMs depend on it."""
     listed, current = app.get("cvms"), app.get("current_cvm")
     if not isinstance(listed, (list, type(None))):
@@ -87,12 +87,12 @@ def shape_fault(app: Mapping[str, Any]) -> str | None:
 
 def condensed(app: dict[str, Any]) -> dict[str, Any]:
     """Return the app with no more than the identifiers of a current CVM that is among its CVMs: half of the answer is doubles."""
-    cvms, identity = _raw_cvms(app)
     current = app.get("current_cvm") or {}
     identifiers = {name: current[name] for name in IDENTIFIERS if current.get(name)}
-    if identity and identifiers and cvms[identity] is not current:
-        return {**app, "current_cvm": identifiers}
-    return app
+    if not identifiers:
+        return app
+    cvms, identity = _raw_cvms(app)
+    return app if identity is None or cvms[identity] is current else {**app, "current_cvm": identifiers}
 
 
 def select_cvms(queries: Sequence[Filter], answers: Sequence[Sequence[Any]], excludes: Sequence[Filter], note: Note) -> list[Cvm]:

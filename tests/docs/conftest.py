@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.integration.loading import Loaded, load
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 
 from .fleet import FLEET, KEY, OTHER_FLEET, OTHER_KEY
@@ -31,6 +34,20 @@ def simulator(running: Simulator) -> Iterator[Simulator]:
     running.clear()
     running.fleet = FLEET
     running.page_size_limit = 100
+
+
+@pytest.fixture
+def inventory(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Loaded]:
+    """Return a function that loads a source with these options, of the pages' account."""
+    monkeypatch.setenv("PHALA_CLOUD_API_KEY", KEY)
+    monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", simulator.url)
+
+    def load_source(**options: Any) -> Loaded:
+        source = tmp_path / "phala.yml"
+        source.write_text(json.dumps({"plugin": "phala.cloud.phala", **options}), encoding="utf-8")
+        return load(monkeypatch, [source])
+
+    return load_source
 
 
 @pytest.fixture

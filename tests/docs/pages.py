@@ -99,6 +99,11 @@ def anchors(page: Path) -> list[str]:
     return found
 
 
+def rows(page: Path, *headings: str) -> list[list[str]]:
+    """Return the rows of the page's tables whose first column has one of these headings."""
+    return [row for table in tables(page) if table[0][0] in headings for row in table[1:]]
+
+
 def tables(page: Path) -> Iterator[list[list[str]]]:
     """Yield the tables of a page, each as rows of cells, the heading first and its rule left out."""
     rows: list[list[str]] = []

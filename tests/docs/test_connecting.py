@@ -24,7 +24,7 @@ from ansible_collections.phala.cloud.tests.integration.loading import load
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 
 from .fleet import API, FLEET, KEY, MODEL, WEB
-from .pages import DOCS, Block, blocks, tables
+from .pages import DOCS, Block, blocks, rows
 from .reader import Reader
 from .shell import Shell
 
@@ -42,9 +42,9 @@ def in_sections() -> dict[str, list[Block]]:
     return sections
 
 
-def rows(heading: str) -> dict[str, Sequence[str]]:
+def by_first_column(heading: str) -> dict[str, Sequence[str]]:
     """Map what the first column of a table says to the other columns."""
-    return {first: others for table in tables(PAGE) if table[0][0] == heading for first, *others in table[1:]}
+    return {first: others for first, *others in rows(PAGE, heading)}
 
 
 # The platform
@@ -281,7 +281,7 @@ SYMPTOMS: Mapping[str, Callable[[Machine], None]] = {
 }
 
 
-@pytest.mark.parametrize("symptom", rows("What you see"))
+@pytest.mark.parametrize("symptom", by_first_column("What you see"))
 def test_symptom_is_seen(symptom: str, machine: Machine) -> None:
     SYMPTOMS[symptom](machine)
     seen = ping(machine)
@@ -297,7 +297,7 @@ def ping(machine: Machine, variable: str = "") -> str:
 
 
 def test_page_lists_the_symptoms_that_are_provoked_and_no_others() -> None:
-    assert list(rows("What you see")) == list(SYMPTOMS)
+    assert list(by_first_column("What you see")) == list(SYMPTOMS)
 
 
 # What is not taken as an address
@@ -324,7 +324,7 @@ TEXTS: Mapping[str, tuple[Sequence[Mapping[str, str | None]], str]] = {
 }
 
 
-@pytest.mark.parametrize("text", rows("Text"))
+@pytest.mark.parametrize("text", by_first_column("Text"))
 def test_text_is_taken_as_an_address_or_not_as_the_page_says(
     text: str, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,7 +333,7 @@ def test_text_is_taken_as_an_address_or_not_as_the_page_says(
     source = tmp_path / "phala.yml"
     source.write_text("plugin: phala.cloud.phala\n", encoding="utf-8")
     changes, happens = TEXTS[text]
-    assert rows("Text")[text] == [happens]
+    assert by_first_column("Text")[text] == [happens]
     for change in changes:
         first, *others = WEB.cvms
         simulator.fleet = (dataclasses.replace(WEB, cvms=(dataclasses.replace(first, **change), *others), current_cvm=None),)
@@ -345,5 +345,5 @@ def test_text_is_taken_as_an_address_or_not_as_the_page_says(
             assert address is None
             assert bool(quiet.warnings) == ("warning" in happens)
             assert any("no ansible_host, because" in line and "web-1" in line for line in verbose.displayed)
-    assert set(rows("Text")) == set(TEXTS)
+    assert set(by_first_column("Text")) == set(TEXTS)
     simulator.fleet = FLEET

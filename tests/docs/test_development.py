@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .pages import DOCS, ROOT, all_pages, tables
+from .pages import DOCS, ROOT, all_pages, rows
 
 PAGE = DOCS / "development.md"
 HELPERS = "ansible_collections.phala.cloud.plugins.plugin_utils."
@@ -36,8 +36,8 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def test_table_of_modules_is_that_of_the_code() -> None:
-    table = next(table for table in tables(PAGE) if table[0][0] == "Module")[1:]
-    assert {module.strip("`"): set(re.findall(r"`(\w+)`", used)) for module, _subject, used in table} == modules()
+    listed = rows(PAGE, "Module")
+    assert {module.strip("`"): set(re.findall(r"`(\w+)`", used)) for module, _subject, used in listed} == modules()
 
 
 def test_imports_go_in_one_direction() -> None:
@@ -45,8 +45,9 @@ def test_imports_go_in_one_direction() -> None:
 
 
 def test_table_of_tests_names_folders_that_exist() -> None:
-    table = next(table for table in tables(PAGE) if table[0][0] == "Folder")[1:]
-    assert [folder for folder, _tests in table if not (ROOT / folder.strip("`")).is_dir()] == []
+    listed = rows(PAGE, "Folder")
+    assert listed
+    assert [folder for folder, _tests in listed if not (ROOT / folder.strip("`")).is_dir()] == []
 
 
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.name)

@@ -5,21 +5,18 @@
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from ansible_collections.phala.cloud.plugins.plugin_utils.settings import FILTERS
-from ansible_collections.phala.cloud.tests.integration.loading import load
-from ansible_collections.phala.cloud.tests.simulator import Simulator
+from ansible_collections.phala.cloud.tests.integration.loading import Loaded
 
-from .fleet import KEY
-from .pages import DOCS, tables
+from .pages import DOCS, rows
 
-ROWS = {row[0].strip("`"): row[1:] for table in tables(DOCS / "filtering.md") if table[0][0] == "Filter" for row in table[1:]}
+ROWS = {name.strip("`"): others for name, *others in rows(DOCS / "filtering.md", "Filter")}
 MATCHES = {name: re.match(r"`(phala_\w+)`", compares) for name, (compares, _met) in ROWS.items()}
 COMPARED = {name: match[1] for name, match in MATCHES.items() if match}
 
@@ -30,17 +27,9 @@ def test_table_lists_the_filters_of_the_plugin() -> None:
 
 
 @pytest.mark.parametrize("name", COMPARED)
-def test_filter_is_met_as_the_table_says(
-    name: str, tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PHALA_CLOUD_API_KEY", KEY)
-    monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", simulator.url)
-
+def test_filter_is_met_as_the_table_says(name: str, inventory: Callable[..., Loaded]) -> None:
     def values(filters: dict[str, Any]) -> dict[str, Any]:
-        source = tmp_path / "phala.yml"
-        options = {"plugin": "phala.cloud.phala", "api_version": "2025-10-28", "filters": filters}  # which shows them all
-        source.write_text(json.dumps(options), encoding="utf-8")
-        return load(monkeypatch, [source]).values(COMPARED[name])
+        return inventory(api_version="2025-10-28", filters=filters).values(COMPARED[name])  # a version that shows them all
 
     every = values({})
     value = every["api"]

@@ -36,7 +36,7 @@ from ansible_collections.phala.cloud.tests.simulator.faults import (
 )
 
 from .fleet import FLEET, KEY
-from .pages import DOCS, ROOT, tables
+from .pages import DOCS, ROOT, rows
 from .shell import Shell
 
 PAGE = DOCS / "troubleshooting.md"
@@ -45,10 +45,9 @@ JSONFILE = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_co
 PROFILE = {"token": KEY, "workspace": {"name": "Example team", "slug": "example-team"}}
 
 
-def rows() -> dict[str, str]:
+def messages() -> dict[str, str]:
     """Map each message of the page to what is said about it; what differs in a message is three dots in one character."""
-    listed = [row for table in tables(PAGE) if table[0][0] in ("Message", "Line") for row in table[1:]]
-    return {message.strip("`"): advice for message, advice in listed if message.startswith("`")}
+    return {message.strip("`"): advice for message, advice in rows(PAGE, "Message", "Line") if message.startswith("`")}
 
 
 class Trouble:
@@ -399,14 +398,14 @@ def pattern(message: str) -> str:
     return "(?s:.*?)".join(re.escape(squeeze(part)) for part in message.split("…"))
 
 
-@pytest.mark.parametrize("message", rows())
+@pytest.mark.parametrize("message", messages())
 def test_message_of_the_page_comes_as_it_is_listed(message: str, trouble: Trouble) -> None:
     CASES[message](trouble)
     assert re.search(pattern(message), squeeze("\n".join(trouble.displayed))), "\n".join(trouble.displayed)
 
 
 def test_page_lists_the_messages_that_are_provoked_and_no_others() -> None:
-    assert set(rows()) == set(CASES)
+    assert set(messages()) == set(CASES)
 
 
 # The code's own texts

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .pages import DOCS, ROOT, blocks, tables
+from .pages import DOCS, ROOT, blocks, rows, tables
 
 PAGE = DOCS / "performance.md"
 NUMBER = re.compile(r"-?[\d,]+(\.\d+)?")
@@ -50,14 +50,14 @@ def test_stages_are_those_that_the_benchmarks_time() -> None:
 def test_figures_are_numbers_under_their_headings() -> None:
     figures = [table for table in tables(PAGE) if table[0][0] == "subject"]
     assert figures
-    for heading, *rows in figures:
-        for row in rows:
+    for heading, *measured in figures:
+        for row in measured:
             assert len(row) == len(heading)
             assert [cell for cell in (*row[1:3], *row[4:]) if cell and not NUMBER.fullmatch(cell)] == [], row
 
 
 def test_targets_say_whether_they_are_met() -> None:
-    targets = [row for table in tables(PAGE) if table[0][0] == "target" for row in table[1:]]
+    targets = rows(PAGE, "target")
     assert targets
     for name, limit, measured, met in targets:
         sign, number = limit.split()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from .fleets import FLEET, NAMES, one_cvm
 from .loading import Loaded
 
 ONCE = {"retries": 0, "timeout": 20}
+OUTAGE = Status(503)
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +54,22 @@ def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
         monkeypatch.setattr(time, "time", lambda: now() + seconds)
 
     return let_pass
+
+
+@pytest.fixture
+def outage(
+    cached: dict[str, Any], simulator: Simulator, inventory: Callable[..., Loaded], pass_time: Callable[[int], None]
+) -> Callable[..., dict[str, Any]]:
+    """Return a function that fills the cache and, so many seconds after, has the service fail; it returns the options."""
+
+    def begin(options: Mapping[str, Any], *, after: int, fault: Any = OUTAGE) -> dict[str, Any]:
+        caching = {**cached, **options}
+        inventory(caching)
+        pass_time(after)
+        simulator.misbehave(fault, times=None)
+        return caching
+
+    return begin
 
 
 def test_second_run_makes_no_request_and_gives_the_same(
@@ -438,46 +455,17 @@ def test_stale_answer_is_served_when_nobody_listens(
 
 @pytest.mark.parametrize("fault", REFUSED, ids=str)
 def test_stale_answer_does_not_make_up_for_a_refusal_or_a_malformed_answer(
-    fault: Any,
-    cached: dict[str, Any],
-    simulator: Simulator,
-    inventory: Callable[..., Loaded],
-    refusal: Callable[..., str],
-    pass_time: Callable[[int], None],
+    fault: Any, simulator: Simulator, outage: Callable[..., dict[str, Any]], refusal: Callable[..., str]
 ) -> None:
-    options = {**cached, **STALE}
-    inventory(options)
-    pass_time(600)
-    simulator.misbehave(fault, times=None)
-    assert simulator.url in refusal(options)
+    assert simulator.url in refusal(outage(STALE, after=600, fault=fault))
 
 
-def test_stale_answer_is_not_served_when_too_old(
-    cached: dict[str, Any],
-    simulator: Simulator,
-    inventory: Callable[..., Loaded],
-    refusal: Callable[..., str],
-    pass_time: Callable[[int], None],
-) -> None:
-    options = {**cached, **STALE}
-    inventory(options)
-    pass_time(3700)
-    simulator.misbehave(Status(503), times=None)
-    assert "503 from" in refusal(options)
+def test_stale_answer_is_not_served_when_too_old(outage: Callable[..., dict[str, Any]], refusal: Callable[..., str]) -> None:
+    assert "503 from" in refusal(outage(STALE, after=3700))
 
 
-def test_stale_answer_is_not_served_unless_asked_for(
-    cached: dict[str, Any],
-    simulator: Simulator,
-    inventory: Callable[..., Loaded],
-    refusal: Callable[..., str],
-    pass_time: Callable[[int], None],
-) -> None:
-    options = {**cached, "cache_timeout": 60}
-    inventory(options)
-    pass_time(61)
-    simulator.misbehave(Status(503), times=None)
-    assert "503 from" in refusal(options)
+def test_stale_answer_is_not_served_unless_asked_for(outage: Callable[..., dict[str, Any]], refusal: Callable[..., str]) -> None:
+    assert "503 from" in refusal(outage({"cache_timeout": 60}, after=61))
 
 
 def test_stale_answer_is_not_served_as_long_as_the_service_answers(
@@ -493,27 +481,17 @@ def test_stale_answer_is_not_served_as_long_as_the_service_answers(
 
 
 def test_flush_cache_may_still_serve_a_stale_answer_with_its_warning(
-    cached: dict[str, Any], simulator: Simulator, inventory: Callable[..., Loaded]
+    outage: Callable[..., dict[str, Any]], inventory: Callable[..., Loaded]
 ) -> None:
-    options = {**cached, **STALE}
-    inventory(options)
-    simulator.misbehave(Status(503), times=None)
-    loaded = inventory(options, flush_cache=True)
+    loaded = inventory(outage(STALE, after=0), flush_cache=True)
     assert sorted(loaded.hosts) == NAMES
     assert "s old" in loaded.warnings[0]
 
 
 def test_flush_cache_serves_no_answer_older_than_cache_stale(
-    cached: dict[str, Any],
-    simulator: Simulator,
-    inventory: Callable[..., Loaded],
-    refusal: Callable[..., str],
-    pass_time: Callable[[int], None],
+    outage: Callable[..., dict[str, Any]], inventory: Callable[..., Loaded], refusal: Callable[..., str]
 ) -> None:
-    options = {**cached, "cache_timeout": 3600, "cache_stale": 60}
-    inventory(options)
-    pass_time(600)
-    simulator.misbehave(Status(503), times=None)
+    options = outage({"cache_timeout": 3600, "cache_stale": 60}, after=600)
     assert sorted(inventory(options).hosts) == NAMES
     assert "503 from" in refusal(options, flush_cache=True)
 

@@ -45,6 +45,9 @@ class Place:
         assert completed.returncode == 0, completed.stdout + completed.stderr
         return completed
 
+    def install(self, tarball: Path) -> None:
+        self.run("ansible-galaxy", "collection", "install", "--offline", tarball)
+
     def environment(self) -> dict[str, str]:
         return {
             "HOME": str(self.folder),

@@ -27,7 +27,7 @@ def project(tarball: Path, tmp_path: Path, simulator: Simulator) -> Place:
     """Install the collection beside a source for the stand-in service."""
     (tmp_path / "phala.yml").write_text("plugin: phala.cloud.phala\n", encoding="utf-8")
     place = Place(tmp_path, {"PHALA_CLOUD_API_KEY": simulator.api_key, "PHALA_CLOUD_API_PREFIX": simulator.url})
-    place.run("ansible-galaxy", "collection", "install", tarball)
+    place.install(tarball)
     return place
 
 
@@ -49,7 +49,7 @@ def test_navigator_gives_the_same_inventory(project: Place, inventory: Any) -> N
 
 
 def test_builder_sees_the_requirements(tarball: Path, place: Place) -> None:
-    place.run("ansible-galaxy", "collection", "install", tarball)
+    place.install(tarball)
     place.run("ansible-builder", "introspect", place.folder / "collections", "--write-pip", "pip", "--write-bindep", "bindep")
     assert "requests" in (place.folder / "pip").read_text(encoding="utf-8")
     assert "openssl" in (place.folder / "bindep").read_text(encoding="utf-8")

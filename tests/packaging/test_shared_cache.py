@@ -84,7 +84,7 @@ class Node(Place):
 def installed(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the collection once."""
     place = Place(tmp_path_factory.mktemp("installed"))
-    place.run("ansible-galaxy", "collection", "install", "--offline", tarball)
+    place.install(tarball)
     return place.folder / "collections"
 
 

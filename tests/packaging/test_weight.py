@@ -32,7 +32,7 @@ print(json.dumps({"seconds": time.perf_counter() - began, "modules": sorted(sys.
 
 @pytest.fixture
 def installed(tarball: Path, place: Place) -> Place:
-    place.run("ansible-galaxy", "collection", "install", "--offline", tarball)
+    place.install(tarball)
     return place
 
 

@@ -26,7 +26,7 @@ from .texts import SHAPES, apps_with, hostile_texts
 CORPUS: Final = Path(__file__).parent / "corpus"
 CANARY: Final = "phala-canary"  # in the folder that the tests run in
 FRAGMENTS: Final = (
-    *(text for text in hostile_texts(CANARY, long=300).values()),
+    *hostile_texts(CANARY, long=300).values(),
     *(
         "{{",
         "}}",

@@ -18,10 +18,10 @@ from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import (
     IDENTIFIERS,
     Cvm,
     UndecidableError,
+    app_fault,
     condensed,
     dimension_value,
     select_cvms,
-    shape_fault,
 )
 
 FLAT = {"vm_uuid": "u1", "app_id": "a1", "name": "web", "status": "running", "teepod_id": 7, "teepod_name": "prod7"}
@@ -254,14 +254,14 @@ def test_order_of_apps_cvms_and_queries_does_not_matter() -> None:
     ],
 )
 def test_wrong_shape_is_told_with_the_app(raw_app: dict[str, Any], words: list[str]) -> None:
-    fault = shape_fault(raw_app)
+    fault = app_fault(raw_app)
     assert fault
     assert [word for word in words if word not in fault] == []
 
 
 @pytest.mark.parametrize("raw_app", [app(FLAT), app(NESTED, current_cvm=NESTED), app(current_cvm={}), {"app_id": "a"}])
 def test_shape_as_described_has_no_fault(raw_app: dict[str, Any]) -> None:
-    assert shape_fault(raw_app) is None
+    assert app_fault(raw_app) is None
 
 
 # A current CVM that is told twice
