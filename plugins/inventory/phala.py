@@ -304,6 +304,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils.answers import Answers
 from ansible_collections.phala.cloud.plugins.plugin_utils.building import build, publish
 from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import Cvm, UndecidableError, select_cvms
 from ansible_collections.phala.cloud.plugins.plugin_utils.garbage import paused_garbage_collection
+from ansible_collections.phala.cloud.plugins.plugin_utils.interrupts import heeded_interrupts
 from ansible_collections.phala.cloud.plugins.plugin_utils.option_types import well_typed
 from ansible_collections.phala.cloud.plugins.plugin_utils.settings import Settings, read_settings
 
@@ -333,6 +334,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             task_keys=task_keys, var_options=var_options, direct=well_typed(self.option_definitions, direct or {})
         )
 
+    @heeded_interrupts()
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
         settings = read_settings(self, path)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleParserError, AnsibleUndefinedVariable
 
+from ansible_collections.phala.cloud.plugins.plugin_utils.interrupts import heeded_interrupts
 from ansible_collections.phala.cloud.plugins.plugin_utils.settings import ConstructedSettings
 from ansible_collections.phala.cloud.plugins.plugin_utils.trust import LeftOut, Marker, plain
 
@@ -47,6 +48,7 @@ class Recorder:
         return {*self.groups, *(group for family in self.parents for group in family)}
 
 
+@heeded_interrupts()  # unless strict, core goes on with the next variable or group
 def construct(
     plugin: Any, options: ConstructedSettings, host: str, variables: Mapping[str, Any], marker: Marker, left_out: LeftOut
 ) -> Recorder:

@@ -41,6 +41,23 @@ def getaddrinfo(host, *arguments, **options):
 socket.getaddrinfo = getaddrinfo
 """
 
+# As the contexts of core's templates do with one that falls into their end.
+TURN_INTERRUPTS_INTO_ERRORS: Final = """
+import os, signal
+
+def turned(_value):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        for _step in range(1000):
+            pass
+    except KeyboardInterrupt:
+        raise RuntimeError("out of order") from None
+
+class FilterModule:
+    def filters(self):
+        return {"turned": turned}
+"""
+
 
 def interrupt(
     project: Project, source: Path, reached: Callable[[], Any], env: dict[str, str] | None = None
@@ -69,13 +86,17 @@ def wait_until(reached: Callable[[], Any], process: subprocess.Popen[bytes]) -> 
 def assert_ends(project: Project, source: Path, reached: Callable[[], Any], *, env: dict[str, str] | None = None) -> None:
     for _attempt in range(TRIES):
         completed, seconds = interrupt(project, source, reached, env)
-        assert completed.status == INTERRUPTED, completed.stderr
-        assert "User interrupted execution" in completed.stderr
-        assert "Traceback" not in completed.printed
-        assert not completed.stdout
+        assert_interrupted(completed)
         if seconds < SECONDS_TO_END:
             return
     pytest.fail(f"it took {seconds:.2f} s")
+
+
+def assert_interrupted(completed: Completed) -> None:
+    assert completed.status == INTERRUPTED, completed.stderr
+    assert "User interrupted execution" in completed.stderr
+    assert "Traceback" not in completed.printed
+    assert not completed.stdout
 
 
 PHASES: Final[dict[str, tuple[Fault, int]]] = {
@@ -188,3 +209,22 @@ def test_while_the_inventory_is_built(project: Project, simulator: Simulator) ->
         return answered
 
     assert_ends(project, source, forgetting(simulator, reached))
+
+
+@pytest.mark.usefixtures("simulator")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compose": {"turned": "phala_name | turned"}},
+        {"compose": {"turned": "phala_name | turned"}, "strict": True},
+        {"groups": {"turned": "phala_name | turned"}},
+        {"keyed_groups": [{"key": "phala_name | turned"}]},
+        {"host_filters": ["phala_name | turned"]},
+        {"hostnames": ["{{ phala_name | turned }}"]},
+        {"filters": {"region": "{{ 'US-WEST-1' | turned }}"}},
+    ],
+    ids="-".join,
+)
+def test_that_a_template_turns_into_an_error(project: Project, options: dict[str, Any]) -> None:
+    (project.folder / "turned.py").write_text(TURN_INTERRUPTS_INTO_ERRORS)
+    assert_interrupted(project.list(env={"ANSIBLE_FILTER_PLUGINS": str(project.folder)}, **options))
