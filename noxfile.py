@@ -19,17 +19,12 @@ import nox
 
 ROOT = Path(__file__).parent
 REQUIREMENTS = "tests/requirements"
-QUICK_TESTS = ("tests/unit", "tests/integration")
-COVERING_TESTS = (*QUICK_TESTS, "tests/security")
+COVERING_TESTS = ("tests/unit", "tests/integration", "tests/security")
 MATRIX_TESTS = ("tests/unit/plugins", "tests/integration")
 HOSTILE_TESTS = ("tests/security/test_hostile_text.py", "tests/security/test_outputs.py")
-# What these test depends little on ansible-core, or on its Python; they take most of the time.
-LEFT_OUT_QUICKLY = tuple(
-    f"--ignore=tests/integration/test_{subject}.py"
-    for subject in ("awx", "cache", "commands", "failures", "filters", "plays", "verbosity")
-)
 PLAYING_TESTS = ("tests/docs", "tests/e2e")
 NO_TESTS = 5  # the exit status of pytest
+WORKERS = min((os.cpu_count() or 1) + 1, 4)  # one more than cores, for many tests wait most of their time
 
 # Each supported ansible-core, oldest first, with the Pythons that it runs on.
 CORES = {
@@ -94,7 +89,6 @@ NEWEST = PAIRS[-1]
 WITH_OLDEST_REQUESTS = PAIRS[1:2]
 # On both sides of 2.19, which turned around what text is run as a template; the first and the last ansible-core have all tests.
 WITH_HOSTILE_TEXT = {pair.core: pair for pair in reversed(PAIRS) if pair.core in ("2.18", "2.19")}.values()
-QUICK = bool(os.environ.get("QUICK"))
 LACKING = [Pair(core, end) for core, ends in CORES.items() for end in (ends[0], ends[-1]) if end not in PYTHONS]
 
 
@@ -113,7 +107,7 @@ def test_on(pair: Pair) -> Callable[[nox.Session], None]:
             run_tests(session, *MATRIX_TESTS)
         else:
             hostile = HOSTILE_TESTS if pair in WITH_HOSTILE_TEXT else ()
-            run_tests(session, *MATRIX_TESTS, *hostile, *(LEFT_OUT_QUICKLY if QUICK else ()))
+            run_tests(session, *MATRIX_TESTS, *hostile)
 
     return session
 
@@ -161,7 +155,7 @@ def measure_coverage(session: nox.Session) -> None:
 def run_tests(session: nox.Session, *folders: str, runner: Sequence[str] = ("pytest",)) -> None:
     """Run pytest with the arguments of the command line; they may choose no test of these folders."""
     success_codes = [0, NO_TESTS] if session.posargs else [0]
-    session.run(*runner, "--numprocesses=auto", "--maxprocesses=4", *folders, *session.posargs, success_codes=success_codes)
+    session.run(*runner, f"--numprocesses={WORKERS}", *folders, *session.posargs, success_codes=success_codes)
 
 
 @nox.session(python=PYTHONS[NEWEST.python], default=False)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -85,6 +86,7 @@ def load(
         patch.setattr(context, "CLIARGS", CLIArgs(arguments))
         patch.delattr(load_extra_vars, "extra_vars", raising=False)  # core remembers those of the first load
         manager = InventoryManager(DataLoader(), sources=[str(source) for source in sources], cache=not flush_cache)
+    gc.unfreeze()  # the next load would take this one for replaced, and collect the garbage of all tests
     assert not [text for text in displayed if "DEPRECATION" in text]
     return Loaded(manager, displayed)
 
