@@ -14,31 +14,32 @@ from types import FrameType
 
 @contextmanager
 def heeded_interrupts() -> Iterator[None]:
-    """Raise a Ctrl-C at the end if what it raised at once has gone under.
+    """Raise at the end what a Ctrl-C raised at once, if that has gone under.
 
     When it falls into the end of one of the contexts of core's templates, since 2.19, they raise a ``RuntimeError`` in its
     stead, which core takes for an expression that failed.
-
-    :raises KeyboardInterrupt: when there was one
     """
     handler = signal.getsignal(signal.SIGINT)
     if not callable(handler) or threading.current_thread() is not threading.main_thread():
         yield  # Ctrl-C is ignored here, or ends the process itself, or raises elsewhere
         return
-    interrupted = False
+    raised: BaseException | None = None
 
     def remember(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
-        interrupted = True
-        handler(number, frame)
+        nonlocal raised
+        try:
+            handler(number, frame)
+        except BaseException as interrupt:
+            raised = interrupt
+            raise
 
     try:
         signal.signal(signal.SIGINT, remember)
         yield
     except Exception:
-        if not interrupted:
+        if raised is None:
             raise
     finally:
         signal.signal(signal.SIGINT, handler)
-    if interrupted:
-        raise KeyboardInterrupt
+    if raised is not None:
+        raise raised
