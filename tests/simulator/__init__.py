@@ -12,12 +12,13 @@ from __future__ import annotations
 from .fleet import App, Cvm, Profile, live_cvms, make_fleet
 from .server import Simulator
 from .service import FAKE_KEY, Recorded
-from .shapes import FLAT, NESTED, render
+from .shapes import FLAT, NESTED, NUMBERED, render
 
 __all__ = [
     "FAKE_KEY",
     "FLAT",
     "NESTED",
+    "NUMBERED",
     "App",
     "Cvm",
     "Profile",

@@ -41,8 +41,9 @@ MACHINES: Final[Mapping[str | None, Machine]] = {
 class Cvm:
     """One CVM as the service keeps it; `memory` in MB, `disk_size` in GB.
 
-    A field that an API version neither requires nor allows to be null is left out of its shape when it is None here.
-    `physical_node` is known to the service's `node` filter only: no shape shows it. `extra` is added to every shape.
+    A field that an API version neither requires nor allows to be null is left out of its shape if it is None here.
+    `physical_node` is known only to the `node` filter: no shape has it. `number` is what 2026-01-21 returns as `id`,
+    if it is set. `extra` is added to every shape.
     """
 
     name: str = ""
@@ -67,6 +68,7 @@ class Cvm:
     deleted_at: str | None = None
     progress: str | None = None
     id: str = DERIVED
+    number: int | None = None
     vm_uuid: str | None = DERIVED
     instance_id: str | None = DERIVED
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)

@@ -18,7 +18,7 @@ from .faults.base import Fault
 from .faults.rules import Rule, Rules
 from .fleet import make_fleet
 from .selection import Entry
-from .shapes import FLAT, NESTED, ShapeName, shape_of
+from .shapes import FLAT, NESTED, NUMBERED, ShapeName, shape_of
 
 FAKE_KEY: Final = "phak_simulator-key-that-opens-nothing"
 LARGEST_PAGE: Final = 100
@@ -62,6 +62,7 @@ class Service:
         accounts: Mapping[str, Iterable[Entry]] | None = None,
         delay: float = 0.0,
         page_size_limit: int = LARGEST_PAGE,
+        key_version: str = "2025-10-28",
         ignore_version: ShapeName | None = None,
         refuse_with: int = 401,
         prerender: bool = False,
@@ -69,6 +70,7 @@ class Service:
         self.api_key = api_key
         self.delay = delay
         self.page_size_limit = page_size_limit
+        self.key_version = key_version
         self.ignore_version = ignore_version
         self.refuse_with = refuse_with
         self.prerender = prerender
@@ -101,7 +103,8 @@ class Service:
         return None if key is None else self._accounts.get(key)
 
     def shape(self, version: str | None) -> ShapeName:
-        return self.ignore_version or shape_of(version)
+        """Return the shape for the `X-Phala-Version` header, or for the key's own version if there is no header."""
+        return self.ignore_version or shape_of(version or self.key_version)
 
     def misbehave(
         self,
@@ -150,7 +153,7 @@ class Service:
     def _prerendered_shapes(self) -> tuple[ShapeName, ...]:
         if not self.prerender:
             return ()
-        return (self.ignore_version,) if self.ignore_version else (FLAT, NESTED)
+        return (self.ignore_version,) if self.ignore_version else (FLAT, NUMBERED, NESTED)
 
 
 def _default_fleet(fleet: Iterable[Entry] | None, apps: Sequence[Entry]) -> Iterable[Entry]:

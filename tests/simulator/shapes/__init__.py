@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The two shapes in which the service shows an app, and which of them an API version means."""
+"""The shapes in which the service returns an app, and the shape of each API version."""
 
 from __future__ import annotations
 
@@ -10,34 +10,38 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from ..records import App
-from .flat import FlatPage, flat_app
-from .nested import NestedPage, nested_app
+from .flat import FlatApp, FlatPage, flat_app
+from .nested import NestedApp, NestedPage, nested_app
+from .shared import MinimalApp
 
-__all__ = ["FLAT", "NESTED", "FlatPage", "NestedPage", "ShapeName", "render", "render_bytes", "shape_of"]
+__all__ = ["FLAT", "NESTED", "NUMBERED", "FlatPage", "NestedPage", "ShapeName", "render", "render_bytes", "shape_of"]
 
-ShapeName = Literal["flat", "nested"]
+ShapeName = Literal["flat", "numbered", "nested"]
 FLAT: Final[ShapeName] = "flat"
+NUMBERED: Final[ShapeName] = "numbered"
 NESTED: Final[ShapeName] = "nested"
 FIRST_NESTED_VERSION: Final = "2026-01-21"
+FIRST_HASHED_VERSION: Final = "2026-05-22"
 
 
-def shape_of(version: str | None) -> ShapeName:
-    """Return the shape for an `X-Phala-Version`.
-
-    Versions are dates. A client that sends none is older than the header, so it gets the oldest.
-    """
-    return NESTED if version is not None and version >= FIRST_NESTED_VERSION else FLAT
+def shape_of(version: str) -> ShapeName:
+    """Return the shape of an API version: a date, or `LATEST`, which sorts after every date."""
+    if version < FIRST_NESTED_VERSION:
+        return FLAT
+    return NUMBERED if version < FIRST_HASHED_VERSION else NESTED
 
 
 def render(app: App, shape: ShapeName = NESTED) -> dict[str, Any]:
-    """Return an app as decoded JSON; what was left unset is missing."""
-    model = flat_app(app) if shape == FLAT else nested_app(app)
-    return model.model_dump(exclude_unset=True)
+    """Return an app as decoded JSON, without the fields that are not set."""
+    return _model(app, shape).model_dump(exclude_unset=True, warnings=False)
 
 
 def render_bytes(app: App | Mapping[str, Any] | Any, shape: ShapeName) -> bytes:
-    """Return an app as JSON; what is no `App` is served as it is."""
+    """Return an app as JSON. Anything that is not an `App` is returned as it is."""
     if not isinstance(app, App):
         return json.dumps(app).encode()
-    model = flat_app(app) if shape == FLAT else nested_app(app)
-    return model.model_dump_json(exclude_unset=True).encode()
+    return _model(app, shape).model_dump_json(exclude_unset=True, warnings=False).encode()
+
+
+def _model(app: App, shape: ShapeName) -> FlatApp | NestedApp | MinimalApp:
+    return flat_app(app) if shape == FLAT else nested_app(app, numbered=shape == NUMBERED)

@@ -98,7 +98,9 @@ class Creator(Shape):
 
 
 class NestedCvm(Shape):
-    id: Annotated[str, Field(pattern="^cvm_.+")]
+    """The description requires a hashed id, but 2026-01-21 may also return a number."""
+
+    id: Annotated[str, Field(pattern="^cvm_.+")] | int
     name: str
     app_id: str | None = None
     vm_uuid: str | None = None
@@ -141,11 +143,11 @@ class NestedPage(Page):
     dstack_apps: list[NestedApp | MinimalApp]
 
 
-def nested_app(app: App) -> NestedApp | MinimalApp:
-    """Show an app nested, with its deleted CVMs."""
+def nested_app(app: App, *, numbered: bool = False) -> NestedApp | MinimalApp:
+    """Return an app in the nested shape, with its deleted CVMs; `numbered` prefers a CVM's number to its hashed id."""
     if app.minimal:
         return minimal_app(app)
-    shown = {id(cvm): _cvm(cvm, app=app) for cvm in app.all_cvms}
+    shown = {id(cvm): _cvm(cvm, app=app, numbered=numbered) for cvm in app.all_cvms}
     fields: dict[str, Any] = {
         **app_fields(app),
         "current_cvm": shown.get(id(app.current_cvm)),
@@ -154,9 +156,9 @@ def nested_app(app: App) -> NestedApp | MinimalApp:
     return NestedApp(**{**fields, **app.extra})
 
 
-def _cvm(cvm: Cvm, *, app: App) -> NestedCvm:
+def _cvm(cvm: Cvm, *, app: App, numbered: bool) -> NestedCvm:
     fields: dict[str, Any] = {
-        **_identity(cvm, app=app),
+        **_identity(cvm, app=app, numbered=numbered),
         "resource": _resource(cvm),
         "node_info": _node_info(cvm),
         "os": _os(cvm),
@@ -174,9 +176,9 @@ def _cvm(cvm: Cvm, *, app: App) -> NestedCvm:
     return NestedCvm(**{**fields, **cvm.extra})
 
 
-def _identity(cvm: Cvm, *, app: App) -> dict[str, Any]:
+def _identity(cvm: Cvm, *, app: App, numbered: bool) -> dict[str, Any]:
     return {
-        "id": cvm.id,
+        "id": cvm.number if numbered and cvm.number is not None else cvm.id,
         "name": cvm.name,
         "app_id": app.app_id,
         "vm_uuid": cvm.vm_uuid,

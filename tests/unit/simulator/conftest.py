@@ -25,7 +25,7 @@ def get(simulator: Simulator) -> Iterator[Get]:
     """Ask for the list of apps as a client does: query parameters as keywords."""
     with requests.Session() as session:
 
-        def ask(*, version: str = "2026-01-21", path: str = "/apps", **query: Any) -> requests.Response:
+        def ask(*, version: str = "2026-06-23", path: str = "/apps", **query: Any) -> requests.Response:
             headers = {"X-API-Key": simulator.api_key, "X-Phala-Version": version}
             url = simulator.url + path
             return session.get(url, params=query, headers=headers, timeout=5, allow_redirects=False)

@@ -59,6 +59,13 @@ def test_version_header_chooses_the_shape(get, simulator, version: str, shape: s
     assert get(version=version).json()["dstack_apps"] == [render(app, shape) for app in simulator.fleet]
 
 
+@pytest.mark.parametrize(("version", "shape"), [("2025-10-28", FLAT), ("2026-06-23", NESTED)])
+def test_version_of_the_key_applies_without_a_header(simulator, version: str, shape: str) -> None:
+    simulator.key_version = version
+    response = requests.get(f"{simulator.url}/apps", headers={"X-API-Key": simulator.api_key}, timeout=5)
+    assert response.json()["dstack_apps"] == [render(app, shape) for app in simulator.fleet]
+
+
 @pytest.mark.parametrize("shape", [FLAT, NESTED])
 def test_version_header_can_be_ignored(get, simulator, shape: str) -> None:
     simulator.ignore_version = shape

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ansible_collections.phala.cloud.tests.simulator import FLAT, NESTED, App, Cvm, make_fleet, render
+from ansible_collections.phala.cloud.tests.simulator import FLAT, NESTED, NUMBERED, App, Cvm, make_fleet, render
 from ansible_collections.phala.cloud.tests.simulator.shapes import FlatPage, NestedPage, shape_of
 from ansible_collections.phala.cloud.tests.simulator.shapes.flat import FlatApp, FlatCvm
 from ansible_collections.phala.cloud.tests.simulator.shapes.nested import NestedApp, NestedCvm
@@ -30,15 +30,27 @@ def _cvms(app: dict[str, Any]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("version", "shape"),
     [
-        (None, FLAT),
+        ("2025-05-31", FLAT),
         ("2025-10-28", FLAT),
-        ("2026-01-21", NESTED),
+        ("2026-01-21", NUMBERED),
         ("2026-05-22", NESTED),
         ("2026-06-23", NESTED),
+        ("LATEST", NESTED),
     ],
 )
-def test_version_chooses_the_shape(version: str | None, shape: str) -> None:
+def test_version_chooses_the_shape(version: str, shape: str) -> None:
     assert shape_of(version) == shape
+
+
+@pytest.mark.parametrize("number", [0, 123])
+def test_number_of_a_cvm_is_its_id_in_2026_01_21_only(number: int) -> None:
+    app = App(name="web", cvms=(Cvm(name="web-1", number=number),))
+    assert render(app, NUMBERED)["cvms"][0]["id"] == number
+    assert render(app, NESTED)["cvms"][0]["id"] == app.cvms[0].id
+
+
+def test_cvm_without_a_number_has_the_hashed_id_in_every_nested_version() -> None:
+    assert [render(app, NUMBERED) for app in FLEET] == [render(app, NESTED) for app in FLEET]
 
 
 @pytest.mark.parametrize(("shape", "page"), [(FLAT, FlatPage), (NESTED, NestedPage)])
