@@ -12,13 +12,15 @@ from __future__ import annotations
 from .fleet import App, Cvm, Profile, live_cvms, make_fleet
 from .server import Simulator
 from .service import FAKE_KEY, Recorded
-from .shapes import FLAT, NESTED, NUMBERED, render
+from .shapes import FLAT, NESTED, NUMBERED, RENAMED, SPARSE, render
 
 __all__ = [
     "FAKE_KEY",
     "FLAT",
     "NESTED",
     "NUMBERED",
+    "RENAMED",
+    "SPARSE",
     "App",
     "Cvm",
     "Profile",

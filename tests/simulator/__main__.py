@@ -15,7 +15,7 @@ from .faults.rules import Rule
 from .fleet import make_fleet
 from .server import Simulator
 from .service import FAKE_KEY, LARGEST_PAGE
-from .shapes import FLAT, NESTED
+from .shapes import FLAT, NESTED, RENAMED, SPARSE
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--api-key", default=FAKE_KEY, help="the key to accept (%(default)s)")
     options.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
     options.add_argument("--page-size-limit", type=int, default=LARGEST_PAGE, help="largest page given, whatever is asked")
-    options.add_argument("--ignore-version", choices=(FLAT, NESTED), help="answer in this shape, whatever is asked")
+    options.add_argument("--ignore-version", choices=(FLAT, NESTED, SPARSE, RENAMED), help="return this shape for every version")
     options.add_argument("--prerender", action="store_true", help="render all answers first, for benchmarks")
     options.add_argument("--fail-rate", type=float, default=0.0, help="part of the requests that get 503")
     options.add_argument(

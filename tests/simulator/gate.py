@@ -36,6 +36,7 @@ class Gate:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = self._record(scope)
+        self._service.settle()
         wire = Wire(scope, receive)
         showing = self._service.rules.next(request.page)
         fault, turn = showing or (None, 0)

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An account's apps and their CVMs, before they take the shape of an API version."""
+"""An account's apps and CVMs, independent of the shape of an API version."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 DERIVED: Any = "<derived>"
-"""Stands for a value that follows from the names; null is a value of its own."""
+"""Means that the value is derived from the names. None is a value: it means null."""
 
 DEV_IMAGE_PREFIX: Final = "dstack-dev-"
 
 
 class Machine(NamedTuple):
-    """What an instance type gives: memory in MB, disk in GB."""
+    """The size of an instance type: memory in MB, disk in GB."""
 
     vcpu: int
     memory: int
@@ -39,11 +39,13 @@ MACHINES: Final[Mapping[str | None, Machine]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cvm:
-    """One CVM as the service keeps it; `memory` in MB, `disk_size` in GB.
+    """One CVM; `memory` in MB, `disk_size` in GB.
 
     A field that an API version neither requires nor allows to be null is left out of its shape if it is None here.
     `physical_node` is known only to the `node` filter: no shape has it. `number` is what 2026-01-21 returns as `id`,
-    if it is set. `extra` is added to every shape.
+    if it is set. `progress` is the target of an operation in progress. With `shows_instance_id=False`, `instance_id`
+    is null in every shape, and the nested ones have it in `endpoints` only. `extra` adds or replaces fields in every
+    shape, unchecked.
     """
 
     name: str = ""
@@ -53,6 +55,7 @@ class Cvm:
     node_id: int | None = DERIVED
     physical_node: str | None = None
     base_image: str | None = "dstack-0.5.7"
+    os_image_hash: str | None = DERIVED
     instance_type: str | None = "tdx.small"
     vcpu: int = DERIVED
     memory: int = DERIVED
@@ -62,25 +65,43 @@ class Cvm:
     kms_slug: str | None = DERIVED
     kms_id: str | None = DERIVED
     gateway_domain: str | None = DERIVED
+    gateway_enabled: bool = DERIVED
     listed: bool | None = False
     created_at: str | None = "2026-02-01T08:00:00Z"
     updated_at: str | None = "2026-03-01T09:30:00Z"
     deleted_at: str | None = None
     progress: str | None = None
-    id: str = DERIVED
+    id: str | None = DERIVED
     number: int | None = None
     vm_uuid: str | None = DERIVED
     instance_id: str | None = DERIVED
+    shows_instance_id: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def is_dev(self) -> bool:
         return self.base_image is not None and self.base_image.startswith(DEV_IMAGE_PREFIX)
 
+    @property
+    def image_slug(self) -> str | None:
+        """Return the catalogue's name of the image: its name and the first 8 digits of its hash."""
+        if self.base_image is None or self.os_image_hash is None:
+            return self.base_image
+        return f"{self.base_image}-{self.os_image_hash[:8]}"
+
+    @property
+    def shown_instance_id(self) -> str | None:
+        return self.instance_id if self.shows_instance_id else None
+
+    def is_same_as(self, other: Cvm) -> bool:
+        """Compare the identifiers, whatever the other fields are."""
+        mine, theirs = ((cvm.id, cvm.vm_uuid, cvm.instance_id) for cvm in (self, other))
+        return any(one is not None and one == another for one, another in zip(mine, theirs, strict=True))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What an app shows of itself."""
+    """The public profile of an app."""
 
     display_name: str | None = None
     avatar_url: str | None = None
@@ -90,10 +111,11 @@ class Profile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """One app as the service keeps it; ids follow from its name, those of its CVMs from its app id and their names.
+    """One app. Its ids are derived from its name, and those of its CVMs from its app id and their names.
 
-    Two apps of one name need an `app_id` of their own. `current_cvm` is the first of `cvms` unless it is given.
-    A `minimal` app shows nothing but its `app_id`.
+    Two apps of one name need different `app_id`s. `current_cvm` is the first of `cvms` unless it is given. A given one
+    with the name of one of `cvms` is that CVM, also if other fields differ. `extra` adds or replaces fields in every
+    shape, unchecked. In a `minimal` app, everything except `app_id` is null.
     """
 
     name: str = ""
@@ -122,14 +144,14 @@ class App:
 
     @property
     def all_cvms(self) -> tuple[Cvm, ...]:
-        """Return each CVM once, the deleted ones too: the current one may be in `cvms` or not."""
-        if self.current_cvm is None or any(cvm is self.current_cvm for cvm in self.cvms):
+        """Return each CVM once, also deleted ones. The entry in `cvms` takes precedence over `current_cvm`."""
+        if self.current_cvm is None or any(cvm.is_same_as(self.current_cvm) for cvm in self.cvms):
             return self.cvms
         return (self.current_cvm, *self.cvms)
 
     @property
     def live_cvms(self) -> tuple[Cvm, ...]:
-        """Return the CVMs that an inventory lists."""
+        """Return the CVMs that are hosts."""
         return tuple(cvm for cvm in self.all_cvms if cvm.deleted_at is None)
 
     def _default(self, name: str, value: object) -> None:
@@ -138,12 +160,17 @@ class App:
 
 
 def digest(*parts: str) -> str:
-    """Return 128 hex digits that follow from the parts."""
+    """Return 128 hex digits, the same for the same parts."""
     return hashlib.sha512("/".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def bare_id(identifier: str) -> str:
+    """Return an app or instance id as the gateway knows it: lower-case hex without `0x` or `app_`."""
+    return identifier.lower().removeprefix("app_").removeprefix("0x")
+
+
 def live_cvms(fleet: tuple[App, ...]) -> list[tuple[App, Cvm]]:
-    """Return what an inventory of this fleet lists, in the fleet's order."""
+    """Return the CVMs that are hosts, each with its app, in the fleet's order."""
     return [(app, cvm) for app in fleet for cvm in app.live_cvms]
 
 
@@ -157,20 +184,23 @@ def _complete_cvms(app: App) -> tuple[tuple[Cvm, ...], Cvm | None]:
     for given, completed in zip(app.cvms, cvms, strict=True):
         if given == app.current_cvm:
             return cvms, completed
-    return cvms, _complete(app.current_cvm, app_id=app.app_id, seen=seen)
+    return cvms, _complete(app.current_cvm, app_id=app.app_id, seen={})
 
 
 def _complete(cvm: Cvm, *, app_id: str, seen: dict[str, int]) -> Cvm:
-    """Give a CVM every value that it leaves to be derived; namesakes within an app are told apart by their turn."""
+    """Set every derived value of a CVM. `seen` counts the names of the app, so that equal names give different ids."""
     turn = seen.get(cvm.name, 0)
     seen[cvm.name] = turn + 1
-    derived = {
+    derived: dict[str, Any] = {
+        "os_image_hash": None if cvm.base_image is None else digest("image", cvm.base_image)[:64],
         **_ids(app_id, cvm.name, turn),
         **_machine(cvm.instance_type),
         **_place(cvm.node),
         **_kms(cvm.kms_type, cvm.node),
     }
     missing = {name: value for name, value in derived.items() if getattr(cvm, name) is DERIVED}
+    if cvm.gateway_enabled is DERIVED:
+        missing["gateway_enabled"] = missing.get("gateway_domain", cvm.gateway_domain) is not None
     return replace(cvm, **missing) if missing else cvm
 
 
@@ -187,7 +217,7 @@ def _machine(instance_type: str | None) -> dict[str, Any]:
 
 @cache
 def _place(node: str | None) -> dict[str, Any]:
-    """Derive a node's number from the digits of its name, and its gateway."""
+    """Derive a node's number from the digits of its name, and its gateway from the whole name."""
     if not node:
         return {"node_id": None, "gateway_domain": None}
     number = "".join(filter(str.isdecimal, node))

@@ -62,7 +62,7 @@ def cvm_matches(cvm: Cvm, filters: Filters) -> bool:
     return (
         (not filters.status or cvm.status in filters.status)
         and (filters.listed is None or cvm.listed == filters.listed)
-        and (not filters.base_image or filters.base_image in (cvm.base_image or ""))
+        and (not filters.base_image or filters.base_image in (cvm.image_slug or ""))
         and (not filters.node or filters.node in (cvm.node, cvm.physical_node))
         and _equals(filters.instance_type, cvm.instance_type)
         and _equals(filters.kms_slug, cvm.kms_slug)

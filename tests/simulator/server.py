@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from typing_extensions import override
 
-from . import control, routes, status
+from . import control, cvms, routes
 from .gate import Application, Gate
 from .service import Service
 from .transport import OpenProtocol
@@ -145,7 +145,7 @@ def _application(service: Service) -> Application:
     application = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     application.state.service = service
     application.include_router(routes.router)
-    application.include_router(status.router)
+    application.include_router(cvms.router)
     application.include_router(control.router)
     return Gate(application, service)
 

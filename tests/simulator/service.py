@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the service knows and how it is told to behave; nothing here speaks HTTP."""
+"""The state of the service and the settings of its behaviour, without HTTP."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .accounts import Account
+from .changes import change_cvm, swap
 from .faults.base import Fault
 from .faults.rules import Rule, Rules
 from .fleet import make_fleet
+from .records import App, Cvm
 from .selection import Entry
 from .shapes import FLAT, NESTED, NUMBERED, ShapeName, shape_of
 
@@ -26,7 +28,7 @@ LARGEST_PAGE: Final = 100
 
 @dataclass(frozen=True)
 class Recorded:
-    """One request as it came in; header names in lower case, `at` in seconds of the monotonic clock."""
+    """One request; header names are lower-case, `at` is in seconds of the monotonic clock."""
 
     id: str
     method: str
@@ -41,16 +43,27 @@ class Recorded:
 
     @property
     def page(self) -> int:
-        """Return the page asked for; what is no number counts as the first."""
+        """Return the requested page, or 1 if it is not a number."""
         value = (self.values("page") or ["1"])[-1]
         return int(value) if value.isdecimal() else 1
 
 
-class Service:
-    """The accounts, the behaviour and the memory of the service; each attribute may be set at any time.
+class Pending(NamedTuple):
+    """A change of a CVM at a moment of the monotonic clock."""
 
-    `fleet` and `apps` together are what `api_key` sees; `accounts` are more keys, each with its own fleet. Whatever
-    in them is no `App` goes out as it is. `pages`, when set, are served instead, each a JSON value or a `Body`.
+    at: float
+    account: Account
+    cvm: Cvm
+    fields: Mapping[str, Any]
+
+
+class Service:
+    """The accounts, the behaviour and the requests of the service. You can set each attribute at any time.
+
+    `fleet` and `apps` together are the fleet of `api_key`; `accounts` are further keys, each with its own fleet.
+    Anything in them that is not an `App` is served as it is. If `pages` is set, they are served instead, each a JSON
+    value or a `Body`. `key_version` is the API version of requests without the header. After a restart, a CVM keeps
+    its status for `status_lag` seconds, and is `starting` for `seconds_to_start`.
     """
 
     def __init__(
@@ -75,6 +88,8 @@ class Service:
         self.refuse_with = refuse_with
         self.prerender = prerender
         self.pages: Sequence[Any] | None = None
+        self.status_lag = 0.0
+        self.seconds_to_start = 0.0
         self.requests: list[Recorded] = []
         self.peak = 0
         self.rules = Rules()
@@ -82,6 +97,7 @@ class Service:
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
         self._accounts: dict[str, Account] = {}
+        self._pending: list[Pending] = []
         apps = tuple(apps)
         self.fleet = (*_default_fleet(fleet, apps), *apps)
         for key, entries in (accounts or {}).items():
@@ -98,6 +114,22 @@ class Service:
     def add_account(self, key: str, fleet: Iterable[Entry]) -> None:
         """Let a key see this fleet, in place of what it saw before."""
         self._accounts[key] = Account(fleet, prerender=self._prerendered_shapes())
+
+    def restart(self, account: Account, cvm: Cvm) -> None:
+        """Let a CVM restart: its status changes after `status_lag`, and again after `seconds_to_start`."""
+        start = time.monotonic() + self.status_lag
+        self._pending += [
+            Pending(start, account, cvm, {"status": "starting", "progress": "running"}),
+            Pending(start + self.seconds_to_start, account, cvm, {"status": "running", "progress": None}),
+        ]
+
+    def settle(self) -> None:
+        """Make the changes that are due."""
+        now = time.monotonic()
+        due = [pending for pending in self._pending if pending.at <= now]
+        self._pending = [pending for pending in self._pending if pending.at > now]
+        for pending in sorted(due, key=lambda pending: pending.at):
+            pending.account.fleet = _changed(pending.account.fleet, pending.cvm, pending.fields)
 
     def account(self, key: str | None) -> Account | None:
         return None if key is None else self._accounts.get(key)
@@ -154,6 +186,15 @@ class Service:
         if not self.prerender:
             return ()
         return (self.ignore_version,) if self.ignore_version else (FLAT, NUMBERED, NESTED)
+
+
+def _changed(fleet: Sequence[Entry], cvm: Cvm, fields: Mapping[str, Any]) -> Sequence[Entry]:
+    """Return the fleet with other fields in this CVM, which may have changed since, or be gone."""
+    for app in fleet:
+        for candidate in app.live_cvms if isinstance(app, App) else ():
+            if candidate.is_same_as(cvm):
+                return swap(fleet, app, change_cvm(app, candidate, **fields))
+    return fleet
 
 
 def _default_fleet(fleet: Iterable[Entry] | None, apps: Sequence[Entry]) -> Iterable[Entry]:

@@ -10,16 +10,31 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from ..records import App
-from .flat import FlatApp, FlatPage, flat_app
-from .nested import NestedApp, NestedPage, nested_app
+from .flat import FlatApp, FlatCvm, FlatPage, flat_app
+from .nested import NestedApp, NestedCvm, NestedPage, nested_app
 from .shared import MinimalApp
 
-__all__ = ["FLAT", "NESTED", "NUMBERED", "FlatPage", "NestedPage", "ShapeName", "render", "render_bytes", "shape_of"]
+__all__ = [
+    "FLAT",
+    "NESTED",
+    "NUMBERED",
+    "RENAMED",
+    "SPARSE",
+    "FlatPage",
+    "NestedPage",
+    "ShapeName",
+    "render",
+    "render_bytes",
+    "shape_of",
+]
 
-ShapeName = Literal["flat", "numbered", "nested"]
+ShapeName = Literal["flat", "numbered", "nested", "sparse", "renamed"]
 FLAT: Final[ShapeName] = "flat"
 NUMBERED: Final[ShapeName] = "numbered"
 NESTED: Final[ShapeName] = "nested"
+SPARSE: Final[ShapeName] = "sparse"
+RENAMED: Final[ShapeName] = "renamed"
+SHARED_FIELDS: Final = FlatCvm.model_fields.keys() & NestedCvm.model_fields.keys()
 FIRST_NESTED_VERSION: Final = "2026-01-21"
 FIRST_HASHED_VERSION: Final = "2026-05-22"
 
@@ -32,16 +47,35 @@ def shape_of(version: str) -> ShapeName:
 
 
 def render(app: App, shape: ShapeName = NESTED) -> dict[str, Any]:
-    """Return an app as decoded JSON, without the fields that are not set."""
-    return _model(app, shape).model_dump(exclude_unset=True, warnings=False)
+    """Return an app as decoded JSON, without the fields that are not set.
+
+    In the sparse shape, a CVM has only the fields that the flat and the nested shape share. In the renamed shape, it
+    has none of the known names.
+    """
+    shown = _model(app, shape).model_dump(exclude_unset=True, warnings=False)
+    if shape in (SPARSE, RENAMED) and not app.minimal:
+        change = _shared_fields if shape == SPARSE else _renamed_fields
+        shown["current_cvm"] = shown["current_cvm"] and change(shown["current_cvm"])
+        shown["cvms"] = [change(cvm) for cvm in shown["cvms"]]
+    return shown
 
 
 def render_bytes(app: App | Mapping[str, Any] | Any, shape: ShapeName) -> bytes:
     """Return an app as JSON. Anything that is not an `App` is returned as it is."""
     if not isinstance(app, App):
         return json.dumps(app).encode()
+    if shape in (SPARSE, RENAMED):
+        return json.dumps(render(app, shape)).encode()
     return _model(app, shape).model_dump_json(exclude_unset=True, warnings=False).encode()
 
 
 def _model(app: App, shape: ShapeName) -> FlatApp | NestedApp | MinimalApp:
     return flat_app(app) if shape == FLAT else nested_app(app, numbered=shape == NUMBERED)
+
+
+def _shared_fields(cvm: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in cvm.items() if name in SHARED_FIELDS}
+
+
+def _renamed_fields(cvm: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{name}_v2": value for name, value in cvm.items()}

@@ -23,7 +23,7 @@ class MachineInfo(Shape):
 
 
 class FlatCvm(Shape):
-    """Memory in MB, disk in GB; seven fields may be null but never missing."""
+    """Memory in MB, disk in GB. Fields without a default are required, also where they may be null."""
 
     vm_uuid: str | None
     app_id: str
@@ -58,10 +58,11 @@ class FlatPage(Page):
 
 
 def flat_app(app: App) -> FlatApp | MinimalApp:
-    """Show an app flat; this shape has no word for a deleted CVM, so it leaves it out."""
+    """Return an app in the flat shape, without its deleted CVMs: the shape has no field for them."""
     if app.minimal:
         return minimal_app(app)
-    shown = {id(cvm): _cvm(cvm, app_id=app.app_id) for cvm in app.live_cvms}
+    cvms = (*app.cvms, *([app.current_cvm] if app.current_cvm else ()))
+    shown = {id(cvm): _cvm(cvm, app_id=app.app_id) for cvm in cvms if cvm.deleted_at is None}
     fields: dict[str, Any] = {
         **app_fields(app),
         "current_cvm": shown.get(id(app.current_cvm)),
@@ -69,7 +70,7 @@ def flat_app(app: App) -> FlatApp | MinimalApp:
         "team_slug": app.team_slug,
         "team_name": app.team_name,
     }
-    return FlatApp(**{**fields, **app.extra})
+    return FlatApp(**fields).model_copy(update=dict(app.extra))
 
 
 def _cvm(cvm: Cvm, *, app_id: str) -> FlatCvm:
@@ -90,15 +91,15 @@ def _cvm(cvm: Cvm, *, app_id: str) -> FlatCvm:
         "base_image": cvm.base_image,
         "kms_slug": cvm.kms_slug,
         "kms_id": cvm.kms_id,
-        "instance_id": cvm.instance_id,
+        "instance_id": cvm.shown_instance_id,
         "machine_info": _machine_info(cvm),
         "updated_at": cvm.updated_at,
     }
-    return FlatCvm(**{**fields, **cvm.extra})
+    return FlatCvm(**fields).model_copy(update=dict(cvm.extra))
 
 
 def _machine_info(cvm: Cvm) -> MachineInfo | None:
-    """Show the machine only when all of it is known: none of its fields may be null."""
+    """Return the machine, or None if a part of it is unknown: none of its fields may be null."""
     if cvm.gpu_count is None:
         return None
     return MachineInfo(vcpu=cvm.vcpu, memory=cvm.memory, disk_size=cvm.disk_size, gpu_count=cvm.gpu_count)

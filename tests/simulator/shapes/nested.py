@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The nested shape of API version 2026-01-21 and those that follow."""
+"""The nested shape of API version 2026-01-21 and later."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ..records import App, Cvm, digest
+from ..records import App, Cvm, bare_id, digest
 from .shared import FullApp, MinimalApp, Moment, Page, Shape, app_fields, minimal_app
 
 CHAINS = {"ethereum": 1, "base": 8453}
 
 
 class Resource(Shape):
-    """Memory and disk in GB, memory not always a whole number."""
+    """Memory and disk in GB; memory may be a fraction."""
 
     instance_type: str | None = None
     vcpu: int | None = None
@@ -28,7 +28,7 @@ class Resource(Shape):
 
 
 class NodeInfo(Shape):
-    """A teepod: `id` is its number, `node_id` that of the machine beneath."""
+    """A teepod: `id` is its number, `node_id` is the number of the physical node."""
 
     object_type: Literal["node"] = "node"
     id: int | None = None
@@ -98,9 +98,9 @@ class Creator(Shape):
 
 
 class NestedCvm(Shape):
-    """The description requires a hashed id, but 2026-01-21 may also return a number."""
+    """The description requires a hashed id. The service may also return a number (2026-01-21), or null."""
 
-    id: Annotated[str, Field(pattern="^cvm_.+")] | int
+    id: Annotated[str, Field(pattern="^cvm_.+")] | int | None
     name: str
     app_id: str | None = None
     vm_uuid: str | None = None
@@ -147,13 +147,14 @@ def nested_app(app: App, *, numbered: bool = False) -> NestedApp | MinimalApp:
     """Return an app in the nested shape, with its deleted CVMs; `numbered` prefers a CVM's number to its hashed id."""
     if app.minimal:
         return minimal_app(app)
-    shown = {id(cvm): _cvm(cvm, app=app, numbered=numbered) for cvm in app.all_cvms}
+    cvms = (*app.cvms, *([app.current_cvm] if app.current_cvm else ()))
+    shown = {id(cvm): _cvm(cvm, app=app, numbered=numbered) for cvm in cvms}
     fields: dict[str, Any] = {
         **app_fields(app),
         "current_cvm": shown.get(id(app.current_cvm)),
         "cvms": [shown[id(cvm)] for cvm in app.cvms],
     }
-    return NestedApp(**{**fields, **app.extra})
+    return NestedApp(**fields).model_copy(update=dict(app.extra))
 
 
 def _cvm(cvm: Cvm, *, app: App, numbered: bool) -> NestedCvm:
@@ -173,7 +174,7 @@ def _cvm(cvm: Cvm, *, app: App, numbered: bool) -> NestedCvm:
         **({} if cvm.listed is None else {"listed": cvm.listed}),
         "project_type": None,
     }
-    return NestedCvm(**{**fields, **cvm.extra})
+    return NestedCvm(**fields).model_copy(update=dict(cvm.extra))
 
 
 def _identity(cvm: Cvm, *, app: App, numbered: bool) -> dict[str, Any]:
@@ -182,7 +183,7 @@ def _identity(cvm: Cvm, *, app: App, numbered: bool) -> dict[str, Any]:
         "name": cvm.name,
         "app_id": app.app_id,
         "vm_uuid": cvm.vm_uuid,
-        "instance_id": cvm.instance_id,
+        "instance_id": cvm.shown_instance_id,
     }
 
 
@@ -222,12 +223,12 @@ def _os(cvm: Cvm) -> Os | None:
         name=cvm.base_image,
         version=numbers[0] if numbers else None,
         is_dev=cvm.is_dev,
-        os_image_hash=digest("image", cvm.base_image)[:64],
+        os_image_hash=cvm.os_image_hash,
     )
 
 
 def _kms_info(cvm: Cvm, *, app: App) -> KmsInfo | None:
-    """Show the key server; only one on a chain has addresses there."""
+    """Return the key server; only one on a chain has addresses."""
     if cvm.kms_type is None:
         return None
     text = digest("kms", cvm.kms_type, app.app_id)
@@ -236,7 +237,7 @@ def _kms_info(cvm: Cvm, *, app: App) -> KmsInfo | None:
     return KmsInfo(
         chain_id=chain_id,
         dstack_kms_address=f"0x{text[:40]}" if on_chain else None,
-        dstack_app_address=f"0x{app.app_id}" if on_chain else None,
+        dstack_app_address=f"0x{bare_id(app.app_id)}" if on_chain else None,
         deployer_address=f"0x{text[40:80]}" if on_chain else None,
         rpc_endpoint="https://rpc.example.org" if on_chain else None,
         encrypted_env_pubkey=text[64:],
@@ -265,20 +266,21 @@ def _state(cvm: Cvm, *, app: App) -> dict[str, Any]:
 def _network(cvm: Cvm, *, app: App) -> dict[str, Any]:
     return {
         "gateway": Gateway(base_domain=cvm.gateway_domain, cname=None),
-        "gateway_enabled": cvm.gateway_domain is not None,
+        "gateway_enabled": cvm.gateway_enabled,
         "endpoints": _endpoints(cvm, app=app),
     }
 
 
 def _endpoints(cvm: Cvm, *, app: App) -> list[Endpoint] | None:
-    if cvm.gateway_domain is None or cvm.instance_id is None:
+    if not cvm.gateway_enabled or cvm.gateway_domain is None or cvm.instance_id is None:
         return None
-    app_url, instance_url = (f"https://{name}-8080.{cvm.gateway_domain}" for name in (app.app_id, cvm.instance_id))
+    ids = (bare_id(app.app_id), bare_id(cvm.instance_id))
+    app_url, instance_url = (f"https://{name}-8080.{cvm.gateway_domain}" for name in ids)
     return [Endpoint(app=app_url, instance=instance_url)]
 
 
 def _workspace(app: App) -> Workspace | None:
-    """Show the team as a workspace; one without a name cannot be shown."""
+    """Return the team as a workspace, or None if it has no name."""
     if app.team_name is None:
         return None
     return Workspace(

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What both shapes have in common: the page, the minimal app, the fields of an app."""
+"""The parts of a page that every shape has."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(
 
 
 class Shape(BaseModel):
-    """Base of every model: exact types, and fields of tomorrow let through."""
+    """Base of every model: exact types, and any new field."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -28,7 +28,7 @@ class ProfileModel(Shape):
 
 
 class MinimalApp(Shape):
-    """An app of which the caller may know no more than its id."""
+    """An app of which the caller may see only the id."""
 
     id: None = None
     app_id: str
@@ -44,7 +44,7 @@ class MinimalApp(Shape):
 
 
 class FullApp(Shape):
-    """The part of an app that no API version changes."""
+    """The fields of an app that are the same in every API version."""
 
     id: Annotated[str, Field(pattern="^prj_.+")]
     name: str
@@ -65,7 +65,7 @@ class Page(Shape):
 
 
 class FilterOptions(Shape):
-    """The distinct values of each filter, as the official SDK reads them."""
+    """The values that each filter knows, as the official SDK reads them."""
 
     statuses: list[str]
     image_versions: list[str]
@@ -92,8 +92,9 @@ def app_fields(app: App) -> dict[str, Any]:
 
 
 def minimal_app(app: App) -> MinimalApp:
-    """Show every field, all null but one, as the service does."""
-    return MinimalApp(**{**dict.fromkeys(MinimalApp.model_fields), "app_id": app.app_id, **app.extra})
+    """Return an app in which everything except `app_id` is null."""
+    fields = {**dict.fromkeys(MinimalApp.model_fields), "app_id": app.app_id}
+    return MinimalApp(**fields).model_copy(update=dict(app.extra))
 
 
 def _profile(profile: Profile) -> ProfileModel:

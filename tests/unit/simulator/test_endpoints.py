@@ -16,7 +16,6 @@ from ansible_collections.phala.cloud.tests.simulator import (
     App,
     Cvm,
     Simulator,
-    live_cvms,
     make_fleet,
     render,
 )
@@ -172,11 +171,3 @@ def test_prerendered_answers_are_the_same(version: str) -> None:
             headers = {"X-API-Key": simulator.api_key, "X-Phala-Version": version}
             answers.append(requests.get(f"{simulator.url}/apps?page=2", headers=headers, timeout=5).content)
     assert answers[0] == answers[1]
-
-
-def test_status_of_single_cvms_is_had_by_their_uuids(simulator) -> None:
-    cvms = [cvm for dummy, cvm in live_cvms(simulator.fleet) if cvm.vm_uuid][:2]
-    body = {"vm_uuids": [*(cvm.vm_uuid for cvm in cvms), "unknown"]}
-    headers = {"X-API-Key": simulator.api_key}
-    answer = requests.post(f"{simulator.url}/status/batch", json=body, headers=headers, timeout=5).json()
-    assert {uuid: shown["status"] for uuid, shown in answer.items()} == {cvm.vm_uuid: cvm.status for cvm in cvms}

@@ -46,6 +46,8 @@ def simulator():
         ({"node": "metal"}, []),
         ({"base_image": "dev"}, [WEB]),
         ({"base_image": "dstack-0.5.7"}, [WEB, DB]),
+        ({"base_image": DB.cvms[0].image_slug}, [WEB, DB]),
+        ({"base_image": "dstack-0.5.7-00000000"}, []),
         ({"instance_type": "tdx.large"}, [DB]),
         ({"kms_type": "base"}, [DB]),
         ({"kms_slug": "kms-base-prod12"}, [DB]),

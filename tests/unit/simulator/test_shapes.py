@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from ansible_collections.phala.cloud.tests.simulator import FLAT, NESTED, NUMBERED, App, Cvm, make_fleet, render
-from ansible_collections.phala.cloud.tests.simulator.shapes import FlatPage, NestedPage, shape_of
+from ansible_collections.phala.cloud.tests.simulator import FLAT, NESTED, NUMBERED, RENAMED, SPARSE, App, Cvm, make_fleet, render
+from ansible_collections.phala.cloud.tests.simulator.shapes import FlatPage, NestedPage, render_bytes, shape_of
 from ansible_collections.phala.cloud.tests.simulator.shapes.flat import FlatApp, FlatCvm
 from ansible_collections.phala.cloud.tests.simulator.shapes.nested import NestedApp, NestedCvm
 from ansible_collections.phala.cloud.tests.simulator.shapes.shared import MinimalApp
@@ -132,3 +133,60 @@ def test_fields_of_tomorrow_come_along(shape: str) -> None:
     shown = render(app, shape)
     assert shown["colour"] == "red"
     assert shown["cvms"][0]["moon"] == {"phase": 1}
+
+
+@pytest.mark.parametrize("shape", [FLAT, NESTED])
+def test_extra_replaces_a_field_with_any_value(shape: str) -> None:
+    app = App(name="web", extra={"name": 7}, cvms=(Cvm(name="web-1", extra={"status": ["odd"], "vm_uuid": 3}),))
+    shown = render(app, shape)
+    assert (shown["name"], shown["cvms"][0]["status"], shown["cvms"][0]["vm_uuid"]) == (7, ["odd"], 3)
+    assert json.loads(render_bytes(app, shape)) == shown
+
+
+def test_current_cvm_may_differ_from_the_same_entry_in_cvms() -> None:
+    app = App(name="web", cvms=(Cvm(name="web-1"),), current_cvm=Cvm(name="web-1", status="stopped", region="EU-WEST-1"))
+    for shape in (FLAT, NESTED):
+        shown = render(app, shape)
+        assert shown["current_cvm"]["vm_uuid"] == shown["cvms"][0]["vm_uuid"]
+        assert (shown["current_cvm"]["status"], shown["cvms"][0]["status"]) == ("stopped", "running")
+    assert app.live_cvms == app.cvms
+
+
+def test_hidden_instance_id_is_in_the_endpoints() -> None:
+    app = App(name="web", cvms=(Cvm(name="web-1", shows_instance_id=False),))
+    (cvm,) = render(app, NESTED)["cvms"]
+    assert cvm["instance_id"] is None
+    assert cvm["endpoints"][0]["instance"].startswith(f"https://{app.cvms[0].instance_id}-8080.")
+    assert render(app, FLAT)["cvms"][0]["instance_id"] is None
+
+
+def test_endpoints_have_bare_ids() -> None:
+    app = App(name="web", app_id="0xAB" + "0" * 38, cvms=(Cvm(name="web-1", instance_id="app_" + "1" * 40),))
+    (cvm,) = render(app, NESTED)["cvms"]
+    assert (cvm["app_id"], cvm["instance_id"]) == ("0xAB" + "0" * 38, "app_" + "1" * 40)
+    assert [url.split("-")[0] for url in cvm["endpoints"][0].values()] == ["https://ab" + "0" * 38, "https://" + "1" * 40]
+
+
+def test_disabled_gateway_has_a_domain_and_no_endpoints() -> None:
+    (cvm,) = render(App(name="web", cvms=(Cvm(name="web-1", gateway_enabled=False),)))["cvms"]
+    assert (cvm["gateway_enabled"], cvm["endpoints"]) == (False, None)
+    assert cvm["gateway"]["base_domain"]
+
+
+def test_cvm_without_an_identifier() -> None:
+    app = App(name="web", cvms=(Cvm(name="web-1", id=None, vm_uuid=None, instance_id=None),))
+    (cvm,) = render(app)["cvms"]
+    assert (cvm["id"], cvm["vm_uuid"], cvm["instance_id"], cvm["endpoints"]) == (None, None, None, None)
+
+
+def test_sparse_shape_has_the_shared_fields_only() -> None:
+    for app in _full_apps(SPARSE):
+        for cvm in _cvms(app):
+            assert cvm.keys() <= {"vm_uuid", "app_id", "name", "status", "kms_type", "listed", "instance_id"}
+            assert cvm.keys() >= {"vm_uuid", "app_id", "name", "status"}
+
+
+def test_renamed_shape_has_no_known_field() -> None:
+    fields = {field for app in _full_apps(RENAMED) for cvm in _cvms(app) for field in cvm}
+    assert fields.isdisjoint({*FlatCvm.model_fields, *NestedCvm.model_fields})
+    assert len(fields) == len(NestedCvm.model_fields)
