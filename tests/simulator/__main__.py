@@ -9,9 +9,6 @@ import argparse
 import signal
 import threading
 
-from .faults import Status
-from .faults.parsing import parse_text
-from .faults.rules import Rule
 from .fleet import make_fleet
 from .server import Simulator
 from .service import FAKE_KEY, LARGEST_PAGE
@@ -31,37 +28,21 @@ def main() -> None:
 def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__)
     options.add_argument("--host", default="127.0.0.1")
-    options.add_argument("--port", type=int, default=0, help="0 takes a free one (default)")
-    options.add_argument("--certfile", help="speak TLS with this certificate")
-    options.add_argument("--keyfile", help="and this key")
-    options.add_argument("--seed", type=int, default=1, help="of the fleet")
+    options.add_argument("--port", type=int, default=0, help="0 chooses a free port (default)")
+    options.add_argument("--certfile", help="serve TLS with this certificate")
+    options.add_argument("--keyfile", help="private key of the certificate")
+    options.add_argument("--seed", type=int, default=1, help="seed of the fleet")
     options.add_argument("--cvms", type=int, default=12, help="number of live CVMs in the fleet")
     options.add_argument("--api-key", default=FAKE_KEY, help="the key to accept (%(default)s)")
-    options.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
-    options.add_argument("--page-size-limit", type=int, default=LARGEST_PAGE, help="largest page given, whatever is asked")
+    options.add_argument("--delay", type=float, default=0.0, help="seconds before each response")
+    options.add_argument("--page-size-limit", type=int, default=LARGEST_PAGE, help="largest page, whatever the client requests")
     options.add_argument("--ignore-version", choices=(FLAT, NESTED, SPARSE, RENAMED), help="return this shape for every version")
-    options.add_argument("--prerender", action="store_true", help="render all answers first, for benchmarks")
-    options.add_argument("--fail-rate", type=float, default=0.0, help="part of the requests that get 503")
-    options.add_argument(
-        "--fault",
-        type=_rule,
-        action="append",
-        default=[],
-        metavar="FAULT",
-        help='a fault\'s name, for every request, or JSON: {"fault": "Status", "status": 429, "times": 2}',
-    )
+    options.add_argument("--prerender", action="store_true", help="render all apps first, for benchmarks")
     return options
 
 
-def _rule(text: str) -> Rule:
-    try:
-        return parse_text(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
 def _simulator(arguments: argparse.Namespace) -> Simulator:
-    simulator = Simulator(
+    return Simulator(
         host=arguments.host,
         port=arguments.port,
         certfile=arguments.certfile,
@@ -73,10 +54,6 @@ def _simulator(arguments: argparse.Namespace) -> Simulator:
         ignore_version=arguments.ignore_version,
         prerender=arguments.prerender,
     )
-    simulator.rules.extend(arguments.fault)
-    if arguments.fail_rate:
-        simulator.misbehave(Status(503), times=None, probability=arguments.fail_rate, seed=arguments.seed)
-    return simulator
 
 
 if __name__ == "__main__":

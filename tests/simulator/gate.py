@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any
 from urllib.parse import parse_qsl
 
 from .faults.base import Alteration, Answer, Delay, Disturbance, Fault, Occasion, Rearrangement, Reply
@@ -16,9 +16,6 @@ from .service import Recorded, Service
 from .transport import Message, Receive, Scope, Send, Wire
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-CONTROL_PREFIX: Final = "/_simulator/"
-
 
 class Gate:
     """An ASGI application in front of the service's own."""
@@ -28,9 +25,6 @@ class Gate:
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith(CONTROL_PREFIX):
-            await self._application(scope, receive, send)
-            return
         with self._service.under_way():
             await self._serve(scope, receive, send)
 
@@ -38,7 +32,7 @@ class Gate:
         request = self._record(scope)
         self._service.settle()
         wire = Wire(scope, receive)
-        showing = self._service.rules.next(request.page)
+        showing = self._service.rules.next(request)
         fault, turn = showing or (None, 0)
         if not await _still_there(wire, after=self._delay(fault)):
             return

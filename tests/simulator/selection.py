@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which apps a query chooses: an app comes whole when one of its CVMs meets every filter."""
+"""Select apps: the service returns an app with all its CVMs if one of them matches every filter."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .records import App, Cvm
 from .shapes.shared import FilterOptions
 
 Entry = App | Mapping[str, Any] | Any
-"""What a fleet may hold: an app, or anything that goes out as JSON unseen."""
+"""An app, or anything else, which is served as JSON unchanged."""
 
 
 class Filters(BaseModel):
-    """The service's filters; an empty one counts as not given."""
+    """The filters of a query; an empty one counts as not given."""
 
     search: str | None = None
     status: list[str] | None = None
@@ -33,24 +33,24 @@ class Filters(BaseModel):
 
     @cached_property
     def given(self) -> frozenset[str]:
-        """Return the names of those that are given."""
+        """Return the names of the filters that have a value."""
         return frozenset(name for name in Filters.model_fields if getattr(self, name) not in (None, "", []))
 
 
 class AppQuery(Filters):
-    """All query parameters of the list; the framework answers 422 for what does not fit."""
+    """All query parameters of the list. The framework rejects invalid ones with 422."""
 
     page: Annotated[int, Field(ge=1)] = 1
     page_size: Annotated[int, Field(ge=1, le=100)] = 20
 
 
 def select(fleet: Iterable[Entry], filters: Filters) -> Sequence[Entry]:
-    """Return the chosen entries, whole and in order; what is no `App` cannot be judged and stays."""
+    """Return the matching apps in order, and every entry that is not an `App`."""
     return tuple(entry for entry in fleet if not isinstance(entry, App) or app_matches(entry, filters))
 
 
 def app_matches(app: App, filters: Filters) -> bool:
-    """Decide for an app; a search may also find the app itself, whatever it holds."""
+    """Decide for an app. A search may also match the app itself, even if it has no CVM."""
     found = _contains(filters.search, app.app_id, None if app.minimal else app.name)
     if found and filters.given <= {"search"}:
         return True
@@ -58,7 +58,7 @@ def app_matches(app: App, filters: Filters) -> bool:
 
 
 def cvm_matches(cvm: Cvm, filters: Filters) -> bool:
-    """Decide for one CVM, `search` apart."""
+    """Decide for one CVM, without `search`."""
     return (
         (not filters.status or cvm.status in filters.status)
         and (filters.listed is None or cvm.listed == filters.listed)
@@ -72,7 +72,7 @@ def cvm_matches(cvm: Cvm, filters: Filters) -> bool:
 
 
 def filter_options(fleet: Iterable[Entry]) -> FilterOptions:
-    """Return the distinct values that the fleet's CVMs carry."""
+    """Return the values of the fleet's CVMs for each filter. `nodes` has the names of teepods and of physical nodes."""
     cvms = [cvm for app in fleet if isinstance(app, App) for cvm in app.live_cvms]
     return FilterOptions(
         statuses=_distinct(cvm.status for cvm in cvms),
@@ -81,7 +81,7 @@ def filter_options(fleet: Iterable[Entry]) -> FilterOptions:
         kms_slugs=_distinct(cvm.kms_slug for cvm in cvms),
         kms_types=_distinct(cvm.kms_type for cvm in cvms),
         regions=_distinct(cvm.region for cvm in cvms),
-        nodes=_distinct(cvm.node for cvm in cvms),
+        nodes=_distinct(name for cvm in cvms for name in (cvm.node, cvm.physical_node)),
     )
 
 

@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from typing_extensions import override
 
-from . import control, cvms, routes
+from . import cvms, routes
 from .gate import Application, Gate
 from .service import Service
 from .transport import OpenProtocol
@@ -146,7 +146,6 @@ def _application(service: Service) -> Application:
     application.state.service = service
     application.include_router(routes.router)
     application.include_router(cvms.router)
-    application.include_router(control.router)
     return Gate(application, service)
 
 

@@ -143,17 +143,20 @@ class Service:
         *faults: Fault,
         times: int | None = 1,
         page: int | None = None,
+        path: str | None = None,
         probability: float = 1.0,
         seed: int = 0,
     ) -> None:
-        """Queue faults: each shows `times` times (None: for ever) before the next one does.
+        """Queue faults: each applies to `times` requests (None: to all) before the next one does.
 
-        With `page` only requests for that page count, with `probability` only some, the same ones for the same seed.
+        They apply only to requests for `page`, to paths that end in `path`, and with `probability` only to some
+        requests, the same ones for the same seed.
         """
-        self.rules.extend(Rule(fault, times=times, page=page, probability=probability, seed=seed) for fault in faults)
+        when = {"times": times, "page": page, "path": path, "probability": probability, "seed": seed}
+        self.rules.extend(Rule(fault=fault, **when) for fault in faults)
 
     def forgive(self) -> None:
-        """Behave well again: no faults, no delay, no fixed pages."""
+        """Behave well again: without faults, delay and fixed pages."""
         self.rules.clear()
         self.delay = 0.0
         self.pages = None

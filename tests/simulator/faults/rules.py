@@ -1,48 +1,63 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which fault shows at which request."""
+"""Decide which fault applies to which request."""
 
 from __future__ import annotations
 
 import random
 import threading
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import InitVar, dataclass, field
+from typing import NamedTuple, Protocol
 
 from .base import Fault
 
 
+class Request(Protocol):
+    """The part of a request that decides whether a fault applies."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def page(self) -> int: ...
+
+
 class Showing(NamedTuple):
-    """A fault that shows, and how often it has shown before."""
+    """A fault that applies, and how often it did before."""
 
     fault: Fault
     turn: int
 
 
+@dataclass(kw_only=True)
 class Rule:
-    """A fault and when it shows; `times=None` is for ever."""
+    """A fault and the requests that it applies to; `times=None` means always."""
 
-    def __init__(self, fault: Fault, *, times: int | None, page: int | None, probability: float, seed: int) -> None:
-        self.fault = fault
-        self.turn = 0
-        self._times = times
-        self._page = page
-        self._probability = probability
+    fault: Fault
+    times: int | None
+    page: int | None
+    path: str | None
+    probability: float
+    seed: InitVar[int]
+    turn: int = field(default=0, init=False)
+
+    def __post_init__(self, seed: int) -> None:
         self._random = random.Random(seed)
 
     @property
     def spent(self) -> bool:
-        return self._times is not None and self.turn >= self._times
+        return self.times is not None and self.turn >= self.times
 
-    def applies(self, page: int) -> bool:
-        if self.spent or self._page not in (None, page):
+    def applies(self, request: Request) -> bool:
+        if self.spent or self.page not in (None, request.page) or not request.path.endswith(self.path or ""):
             return False
-        return self._probability >= 1 or self._random.random() < self._probability
+        return self.probability >= 1 or self._random.random() < self.probability
 
 
 class Rules:
-    """A queue: at each request the first fault that applies shows, and makes room when it is spent."""
+    """A queue of faults. The first one that applies to a request is used, and removed after its last time."""
 
     def __init__(self) -> None:
         self._rules: list[Rule] = []
@@ -56,11 +71,11 @@ class Rules:
         with self._lock:
             self._rules.clear()
 
-    def next(self, page: int) -> Showing | None:
-        """Return what shows at a request for this page."""
+    def next(self, request: Request) -> Showing | None:
+        """Return the fault for a request."""
         with self._lock:
             for rule in self._rules:
-                if rule.applies(page):
+                if rule.applies(request):
                     return self._show(rule)
         return None
 

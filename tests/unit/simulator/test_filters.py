@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
+from ansible_collections.phala.cloud.tests.simulator.faults import Body, Replace, Status
 
 WEB = App(
     name="web",
@@ -91,5 +92,14 @@ def test_filter_options_are_the_distinct_values(get) -> None:
         "kms_slugs": ["kms-base-prod12", "kms-phala-prod12", "kms-phala-prod7"],
         "kms_types": ["base", "phala"],
         "regions": ["EU-WEST-1", "US-WEST-1"],
-        "nodes": ["prod12", "prod7"],
+        "nodes": ["metal-7", "prod12", "prod7"],
     }
+
+
+def test_filter_options_fail_and_lie_on_their_own(get, simulator) -> None:
+    simulator.misbehave(Status(500), Replace("regions", {"EU": 1}), Body(b"[]"), path="/apps/filter-options")
+    assert get().status_code == 200
+    assert get(path="/apps/filter-options").status_code == 500
+    assert get(path="/apps/filter-options").json()["regions"] == {"EU": 1}
+    assert get(path="/apps/filter-options").json() == []
+    assert get(path="/apps/filter-options").json()["regions"] == ["EU-WEST-1", "US-WEST-1"]
