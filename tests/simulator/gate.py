@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every request to the service passes: it is recorded, delayed, answered and, on demand, answered badly."""
+"""Record each request, and delay, answer or disturb it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from .faults.base import Alteration, Answer, Delay, Disturbance, Fault, Occasion, Rearrangement, Reply
+from .faults.base import Alteration, Answer, Delay, Disturbance, Fault, Occasion, Rearrangement, Reply, Stream
 from .service import Recorded, Service
 from .transport import Message, Receive, Scope, Send, Wire
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 class Gate:
-    """An ASGI application in front of the service's own."""
+    """An ASGI application in front of the service's own one."""
 
     def __init__(self, application: Application, service: Service) -> None:
         self._application = application
@@ -31,6 +31,9 @@ class Gate:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = self._record(scope)
         self._service.settle()
+        if self._service.blocks(request):
+            await _send_stream(send, self._service.blocked.answer(Occasion(request.id, request.page, turn=0)))
+            return
         wire = Wire(scope, receive)
         showing = self._service.rules.next(request)
         fault, turn = showing or (None, 0)
@@ -38,7 +41,8 @@ class Gate:
             return
         occasion = Occasion(request_id=request.id, page=request.page, turn=turn)
         if isinstance(fault, Answer):
-            await _send_answer(send, fault, occasion)
+            status, headers, pieces = fault.answer(occasion)
+            await _send_stream(send, Stream(status, {"x-request-id": occasion.request_id, **headers}, pieces))
             return
         reply = await self._ask(scope, receive, fault, request_id=request.id)
         if isinstance(fault, Disturbance):
@@ -58,7 +62,7 @@ class Gate:
         return self._service.delay + (fault.seconds if isinstance(fault, Delay) else 0.0)
 
     async def _ask(self, scope: Scope, receive: Receive, fault: Fault | None, *, request_id: str) -> Reply:
-        """Return the answer that the service gives, its id in the head."""
+        """Return the service's response, with the request id in its header."""
         messages: list[Message] = []
 
         async def keep(message: Message) -> None:
@@ -77,7 +81,7 @@ class Gate:
 
 
 async def _still_there(wire: Wire, *, after: float) -> bool:
-    """Wait, unless the client leaves; a client that has left needs no answer."""
+    """Wait, and return whether the client is still connected."""
     if after <= 0:
         return True
     try:
@@ -87,11 +91,10 @@ async def _still_there(wire: Wire, *, after: float) -> bool:
     return False
 
 
-async def _send_answer(send: Send, fault: Answer, occasion: Occasion) -> None:
-    """Send piece by piece: a huge body never stands in memory whole."""
-    status, headers, pieces = fault.answer(occasion)
-    await send(_start(status, {"x-request-id": occasion.request_id, **headers}))
-    for piece in pieces:
+async def _send_stream(send: Send, stream: Stream) -> None:
+    """Send a response piece by piece, so that a huge body is never in memory as a whole."""
+    await send(_start(stream.status, stream.headers))
+    for piece in stream.pieces:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -107,7 +110,7 @@ def _start(status: int, headers: Mapping[str, str]) -> Message:
 
 
 def _altered(reply: Reply, fault: Alteration, occasion: Occasion) -> Reply:
-    """Change a good answer's JSON; an error stays as it is."""
+    """Change the JSON of a good response. An error stays as it is."""
     if reply.status != 200:
         return reply
     answer: Any = fault.alter(json.loads(reply.body), occasion)

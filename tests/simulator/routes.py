@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The published endpoints; parameters are validated, and refused with 422, by the framework itself."""
+"""The published endpoints. The framework validates the parameters, and rejects invalid ones with 422."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def service_of(request: Request) -> Service:
 
 
 async def known_account(request: Request, x_api_key: Annotated[str | None, Header()] = None) -> Account:
-    """Return the account of the key that came along; refuse a missing and an unknown one alike."""
+    """Return the account of the request's key; refuse a missing key and an unknown one."""
     service = service_of(request)
     account = service.account(x_api_key)
     if account is None:
@@ -57,7 +57,7 @@ async def list_filter_options(account: Annotated[Account, Depends(known_account)
 
 
 def _fixed_page(pages: Sequence[Any], query: AppQuery) -> Response:
-    """Serve a page as it was laid down; past the last one the list is empty."""
+    """Serve one of the given pages. After the last one, the list is empty."""
     if query.page > len(pages):
         return _json(json.dumps(_empty_page(query, total_pages=len(pages))).encode())
     page = pages[query.page - 1]

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from .accounts import Account
 from .changes import change_cvm, swap
+from .faults.answers import Blocked
 from .faults.base import Fault
 from .faults.rules import Rule, Rules
 from .fleet import make_fleet
@@ -63,7 +64,8 @@ class Service:
     `fleet` and `apps` together are the fleet of `api_key`; `accounts` are further keys, each with its own fleet.
     Anything in them that is not an `App` is served as it is. If `pages` is set, they are served instead, each a JSON
     value or a `Body`. `key_version` is the API version of requests without the header. After a restart, a CVM keeps
-    its status for `status_lag` seconds, and is `starting` for `seconds_to_start`.
+    its status for `status_lag` seconds, and is `starting` for `seconds_to_start`. The proxy in front of the service
+    blocks user agents that begin with one of `blocked_agents`, with the response `blocked`.
     """
 
     def __init__(
@@ -88,6 +90,8 @@ class Service:
         self.refuse_with = refuse_with
         self.prerender = prerender
         self.pages: Sequence[Any] | None = None
+        self.blocked_agents: Sequence[str] = ("Python-urllib",)
+        self.blocked = Blocked()
         self.status_lag = 0.0
         self.seconds_to_start = 0.0
         self.requests: list[Recorded] = []
@@ -114,6 +118,10 @@ class Service:
     def add_account(self, key: str, fleet: Iterable[Entry]) -> None:
         """Let a key see this fleet, in place of what it saw before."""
         self._accounts[key] = Account(fleet, prerender=self._prerendered_shapes())
+
+    def blocks(self, request: Recorded) -> bool:
+        """Return whether the proxy in front of the service blocks a request, because of its user agent."""
+        return request.headers.get("user-agent", "").startswith(tuple(self.blocked_agents))
 
     def restart(self, account: Account, cvm: Cvm) -> None:
         """Let a CVM restart: its status changes after `status_lag`, and again after `seconds_to_start`."""

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the service can be told to do wrong: `simulator.misbehave(Status(503), Reset())`."""
+"""Faults of the service: `simulator.misbehave(Status(503), Reset())`."""
 
 from __future__ import annotations
 
 from .alterations import EMPTY_PAGE, MALFORMATIONS, Drift, Remove, Replace
-from .answers import Body, Html, HugeBody, InvalidUtf8, Redirect, Status
+from .answers import Blocked, Body, Html, HugeBody, InvalidUtf8, Redirect, Status
 from .base import Alteration, Answer, Delay, Disturbance, Fault, Rearrangement
 from .disturbances import Close, Hang, Reset, Trickle, Truncate, WrongLength
 from .rearrangements import InsertFirst, RemoveFirst, Repeat, Reverse
@@ -16,6 +16,7 @@ __all__ = [
     "MALFORMATIONS",
     "Alteration",
     "Answer",
+    "Blocked",
     "Body",
     "Close",
     "Delay",

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Faults that answer in the service's place."""
+"""Faults that replace the service's response."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HTML_PAGE: Final = "<!DOCTYPE html>\n<html><head><title>{title}</title></head><b
 
 @dataclass(frozen=True)
 class Body(Answer):
-    """Answer with exactly these bytes."""
+    """Respond with exactly these bytes."""
 
     content: bytes
     content_type: str = "application/json"
@@ -41,17 +41,21 @@ class Body(Answer):
 
 @dataclass(frozen=True)
 class Status(Answer):
-    """Refuse with a status and a JSON body as the service words it.
+    """Respond with an error in one of the service's forms.
 
-    `style` chooses between `{"detail": ...}` and the longer body with a message, a code and the request's id.
-    `retry_after` may be any text.
+    `style` is the place of `message`: "detail" for `{"detail": message}`, where `message` may be any JSON value;
+    "message" for an object with code, message and request id; "nested" for the same object in `detail`. The object
+    also has `details`, `suggestions` and `links` if they are set. `retry_after` may be any text.
     """
 
     status: int
     message: Any = None
     retry_after: str | int | None = None
     error_code: str = "ERR-99-001"
-    style: Literal["detail", "message"] = "detail"
+    style: Literal["detail", "message", "nested"] = "detail"
+    details: Any = None
+    suggestions: Any = None
+    links: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @override
@@ -66,13 +70,19 @@ class Status(Answer):
         message = _phrase(self.status) if self.message is None else self.message
         if self.style == "detail":
             return json.dumps({"detail": message}).encode()
-        body = {"message": message, "error_code": self.error_code, "request_id": occasion.request_id}
-        return json.dumps(body).encode()
+        more = {"details": self.details, "suggestions": self.suggestions, "links": self.links}
+        body = {
+            "error_code": self.error_code,
+            "message": message,
+            **{name: value for name, value in more.items() if value is not None},
+            "request_id": occasion.request_id,
+        }
+        return json.dumps({"detail": body} if self.style == "nested" else body).encode()
 
 
 @dataclass(frozen=True)
 class Redirect(Answer):
-    """Send the client elsewhere."""
+    """Redirect the client."""
 
     location: str
     status: int = 302
@@ -84,7 +94,7 @@ class Redirect(Answer):
 
 @dataclass(frozen=True)
 class Html(Answer):
-    """Answer with a web page, as a proxy in between does."""
+    """Respond with a web page, as a proxy does."""
 
     status: int = 200
     title: str | None = None
@@ -96,8 +106,21 @@ class Html(Answer):
 
 
 @dataclass(frozen=True)
+class Blocked(Answer):
+    """Respond as the proxy in front of the service does to a user agent that it blocks, in plain text or HTML."""
+
+    html: bool = False
+
+    @override
+    def answer(self, occasion: Occasion) -> Stream:
+        page = HTML_PAGE.format(title="Access denied | error code: 1010") if self.html else "error code: 1010"
+        content_type = "text/html; charset=UTF-8" if self.html else "text/plain; charset=UTF-8"
+        return Body(page.encode(), content_type, HTTPStatus.FORBIDDEN, {"server": "cloudflare"}).answer(occasion)
+
+
+@dataclass(frozen=True)
 class InvalidUtf8(Answer):
-    """Answer with JSON whose text is no UTF-8."""
+    """Respond with JSON that is not UTF-8."""
 
     status: int = 200
 
@@ -108,7 +131,7 @@ class InvalidUtf8(Answer):
 
 @dataclass(frozen=True)
 class HugeBody(Answer):
-    """Answer with an empty list inside so many MiB of blanks; `gzip` sends them as a bomb, a thousandth on the wire."""
+    """Respond with an empty list after so many MiB of spaces. With `gzip`, it has a thousandth of the size on the wire."""
 
     mebibytes: int = 64
     gzip: bool = False
@@ -136,4 +159,4 @@ def _phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
     except ValueError:
-        return "Unheard-of status"
+        return "Unknown status"

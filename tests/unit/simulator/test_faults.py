@@ -7,11 +7,13 @@ import json
 from typing import Any
 
 import pytest
+import requests
 
 from ansible_collections.phala.cloud.tests.simulator import make_fleet
 from ansible_collections.phala.cloud.tests.simulator.faults import (
     EMPTY_PAGE,
     MALFORMATIONS,
+    Blocked,
     Body,
     Delay,
     Drift,
@@ -67,14 +69,39 @@ def test_probable_fault_shows_at_the_same_requests_for_the_same_seed(get, simula
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 418, 422, 429, 500, 502, 503, 504, 599])
 def test_status_comes_with_a_body_like_the_services(get, simulator, status: int) -> None:
-    simulator.misbehave(Status(status, "No such luck"), Status(status, "No such luck", style="message"))
-    short, long = get(), get()
-    assert (short.status_code, short.json()) == (status, {"detail": "No such luck"})
-    assert long.json() == {
-        "message": "No such luck",
-        "error_code": "ERR-99-001",
-        "request_id": long.headers["X-Request-ID"],
+    faults = [Status(status, "No such luck", style=style) for style in ("detail", "message", "nested")]
+    simulator.misbehave(*faults)
+    detail, message, nested = get(), get(), get()
+    assert {response.status_code for response in (detail, message, nested)} == {status}
+    assert detail.json() == {"detail": "No such luck"}
+    error = {"error_code": "ERR-99-001", "message": "No such luck"}
+    assert message.json() == {**error, "request_id": message.headers["X-Request-ID"]}
+    assert nested.json() == {"detail": {**error, "request_id": nested.headers["X-Request-ID"]}}
+
+
+@pytest.mark.parametrize("style", ["message", "nested"])
+def test_error_has_details_suggestions_and_links(get, simulator, style: str) -> None:
+    more = {
+        "details": [{"field": "workspace", "value": "acme", "message": "balance is 0"}],
+        "suggestions": ["Top up"],
+        "links": [{"url": "https://example.org/billing", "label": "Billing"}],
     }
+    simulator.misbehave(Status(403, "No balance", style=style, error_code="ERR-04-001", **more))
+    body = get().json()
+    error = body["detail"] if style == "nested" else body
+    assert error == {"error_code": "ERR-04-001", "message": "No balance", **more, "request_id": error["request_id"]}
+
+
+@pytest.mark.parametrize("html", [False, True])
+def test_proxy_blocks_user_agents(simulator, html: bool) -> None:
+    simulator.blocked = Blocked(html=html)
+    headers = {"X-API-Key": simulator.api_key, "User-Agent": "Python-urllib/3.13"}
+    response = requests.get(f"{simulator.url}/apps", headers=headers, timeout=5)
+    assert response.status_code == 403
+    assert "error code: 1010" in response.text
+    assert response.headers["Content-Type"].startswith("text/html" if html else "text/plain")
+    assert "X-Request-ID" not in response.headers
+    assert requests.get(f"{simulator.url}/apps", headers={**headers, "User-Agent": "phala.cloud"}, timeout=5).ok
 
 
 @pytest.mark.parametrize("text", ["3", "Wed, 21 Oct 2026 07:28:00 GMT", "soon", "-1", "1e9", ""])
