@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What one API key may see, and how it is cut into pages."""
+"""The fleet of one API key, and its pages."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from .changes import Order, in_order
 from .faults.base import Rearrangement
 from .selection import AppQuery, Entry, Filters, select
 from .shapes import ShapeName, render_bytes
 
 
 class Slice(NamedTuple):
-    """One page of a list: its entries and the numbers that go with them."""
+    """One page of a list: its entries and the numbers of the response."""
 
     entries: Sequence[Entry]
     page: int
@@ -28,7 +29,7 @@ class Slice(NamedTuple):
 
 
 class Account:
-    """The fleet behind one key; `prerender` keeps each entry's JSON, for the price of its memory."""
+    """The fleet of one key. `prerender` names the shapes whose JSON is kept in memory."""
 
     def __init__(self, fleet: Iterable[Entry], *, prerender: Sequence[ShapeName] = ()) -> None:
         self.fleet = tuple(fleet)
@@ -41,42 +42,44 @@ class Account:
     @fleet.setter
     def fleet(self, fleet: Sequence[Entry]) -> None:
         self._fleet = fleet
-        self._chosen: dict[str, Sequence[Entry]] = {}
+        self._chosen: dict[tuple[str, Order | None], Sequence[Entry]] = {}
 
-    def choose(self, filters: Filters) -> Sequence[Entry]:
-        """Return what the filters choose; remembered, for each page of one query asks again."""
-        if not filters.given:
-            return self._fleet
-        key = filters.model_dump_json(include=set(filters.given))
+    def choose(self, filters: Filters, order: Order | None) -> Sequence[Entry]:
+        """Return the matching entries. They are kept, because each page of a query needs them."""
+        key = (filters.model_dump_json(include=set(filters.given)), order)
         if key not in self._chosen:
-            self._chosen[key] = select(self._fleet, filters)
+            self._chosen[key] = in_order(select(self._fleet, filters), order)
         return self._chosen[key]
 
     def render(self, entry: Entry, shape: ShapeName) -> bytes:
-        """Return an entry's JSON, the kept one where there is one."""
+        """Return an entry's JSON."""
         kept = self._rendered.get(shape, {}).get(id(entry))
         return render_bytes(entry, shape) if kept is None else kept[1]
 
 
 def _render_all(fleet: Sequence[Entry], shape: ShapeName) -> dict[int, tuple[Entry, bytes]]:
-    """Render each entry once; the entry is kept too, for an id is only good as long as its owner lives."""
+    """Render each entry once. The entry is kept too, because its id is valid only as long as it exists."""
     return {id(entry): (entry, render_bytes(entry, shape)) for entry in fleet}
 
 
-def cut(account: Account, query: AppQuery, *, limit: int, rearrangement: Rearrangement | None = None) -> Slice:
-    """Cut a query's page out of the fleet, of at most `limit` entries."""
+def cut(
+    account: Account, query: AppQuery, *, limit: int, order: Order | None, rearrangements: Sequence[Rearrangement]
+) -> Slice:
+    """Return the page of a query, with at most `limit` entries."""
     page_size = min(query.page_size, limit)
     start = (query.page - 1) * page_size
-    if rearrangement is not None and rearrangement.lasting:
-        account.fleet = rearrangement.rearrange(account.fleet, start=start)
-    chosen = account.choose(query)
-    if rearrangement is not None and not rearrangement.lasting:
-        chosen = rearrangement.rearrange(chosen, start=start)
+    for rearrangement in rearrangements:
+        if rearrangement.lasting:
+            account.fleet = rearrangement.rearrange(account.fleet, start=start)
+    chosen = account.choose(query, order)
+    for rearrangement in rearrangements:
+        if not rearrangement.lasting:
+            chosen = rearrangement.rearrange(chosen, start=start)
     return Slice(chosen[start : start + page_size], page=query.page, page_size=page_size, total=len(chosen))
 
 
 def page_body(account: Account, part: Slice, shape: ShapeName) -> bytes:
-    """Return the answer's JSON, put together from that of its entries."""
+    """Return the page's JSON, made from the JSON of its entries."""
     numbers = {
         "page": part.page,
         "page_size": part.page_size,

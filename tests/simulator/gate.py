@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from .faults.base import Alteration, Answer, Delay, Disturbance, Fault, Occasion, Rearrangement, Reply, Stream
+from .faults.base import Alteration, Answer, Delay, Disturbance, Fault, Occasion, Rearrangement, Reply, Stream, parts_of
 from .service import Recorded, Service
 from .transport import Message, Receive, Scope, Send, Wire
 
@@ -30,7 +30,7 @@ class Gate:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = self._record(scope)
-        self._service.settle()
+        self._service.change_fleet(request)
         if self._service.blocks(request):
             await _send_stream(send, self._service.blocked.answer(Occasion(request.id, request.page, turn=0)))
             return
@@ -48,7 +48,7 @@ class Gate:
         if isinstance(fault, Disturbance):
             await fault.play(wire, reply)
             return
-        await _send_reply(send, _altered(reply, fault, occasion) if isinstance(fault, Alteration) else reply)
+        await _send_reply(send, _altered(reply, fault, occasion))
 
     def _record(self, scope: Scope) -> Recorded:
         return self._service.record(
@@ -68,8 +68,7 @@ class Gate:
         async def keep(message: Message) -> None:
             messages.append(message)
 
-        if isinstance(fault, Rearrangement):
-            scope["state"]["rearrangement"] = fault
+        scope["state"]["rearrangements"] = [part for part in parts_of(fault) if isinstance(part, Rearrangement)]
         await self._application(scope, receive, keep)
         head, *body = messages
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head["headers"]}
@@ -109,10 +108,13 @@ def _start(status: int, headers: Mapping[str, str]) -> Message:
     return {"type": "http.response.start", "status": status, "headers": encoded}
 
 
-def _altered(reply: Reply, fault: Alteration, occasion: Occasion) -> Reply:
+def _altered(reply: Reply, fault: Fault | None, occasion: Occasion) -> Reply:
     """Change the JSON of a good response. An error stays as it is."""
-    if reply.status != 200:
+    alterations = [part for part in parts_of(fault) if isinstance(part, Alteration)]
+    if reply.status != 200 or not alterations:
         return reply
-    answer: Any = fault.alter(json.loads(reply.body), occasion)
+    answer: Any = json.loads(reply.body)
+    for alteration in alterations:
+        answer = alteration.alter(answer, occasion)
     body = json.dumps(answer).encode()
     return Reply(reply.status, {**reply.headers, "content-length": str(len(body))}, body)

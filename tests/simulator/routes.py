@@ -46,8 +46,8 @@ async def list_apps(
     service = service_of(request)
     if service.pages is not None:
         return _fixed_page(service.pages, query)
-    rearrangement = getattr(request.state, "rearrangement", None)
-    part = cut(account, query, limit=service.page_size_limit, rearrangement=rearrangement)
+    rearrangements = request.state.rearrangements
+    part = cut(account, query, limit=service.page_size_limit, order=service.order, rearrangements=rearrangements)
     return _json(page_body(account, part, service.shape(x_phala_version)))
 
 

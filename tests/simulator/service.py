@@ -8,13 +8,13 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from .accounts import Account
-from .changes import change_cvm, swap
+from .changes import Fleet, Order, change_cvm, swap
 from .faults.answers import Blocked
 from .faults.base import Fault
 from .faults.rules import Rule, Rules
@@ -66,6 +66,9 @@ class Service:
     value or a `Body`. `key_version` is the API version of requests without the header. After a restart, a CVM keeps
     its status for `status_lag` seconds, and is `starting` for `seconds_to_start`. The proxy in front of the service
     blocks user agents that begin with one of `blocked_agents`, with the response `blocked`.
+
+    Before each request, `evolve` may return a changed fleet of `api_key`, made with the functions of `changes`. Lists
+    are in `order`, or in the order of the fleet.
     """
 
     def __init__(
@@ -92,6 +95,8 @@ class Service:
         self.pages: Sequence[Any] | None = None
         self.blocked_agents: Sequence[str] = ("Python-urllib",)
         self.blocked = Blocked()
+        self.evolve: Callable[[Fleet, Recorded], Fleet] | None = None
+        self.order: Order | None = None
         self.status_lag = 0.0
         self.seconds_to_start = 0.0
         self.requests: list[Recorded] = []
@@ -116,7 +121,7 @@ class Service:
         self.add_account(self.api_key, entries)
 
     def add_account(self, key: str, fleet: Iterable[Entry]) -> None:
-        """Let a key see this fleet, in place of what it saw before."""
+        """Set the fleet of a key."""
         self._accounts[key] = Account(fleet, prerender=self._prerendered_shapes())
 
     def blocks(self, request: Recorded) -> bool:
@@ -131,8 +136,10 @@ class Service:
             Pending(start + self.seconds_to_start, account, cvm, {"status": "running", "progress": None}),
         ]
 
-    def settle(self) -> None:
-        """Make the changes that are due."""
+    def change_fleet(self, request: Recorded) -> None:
+        """Make the changes that are due before a request."""
+        if self.evolve is not None:
+            self._accounts[self.api_key].fleet = self.evolve(self.fleet, request)
         now = time.monotonic()
         due = [pending for pending in self._pending if pending.at <= now]
         self._pending = [pending for pending in self._pending if pending.at > now]
@@ -164,26 +171,27 @@ class Service:
         self.rules.extend(Rule(fault=fault, **when) for fault in faults)
 
     def forgive(self) -> None:
-        """Behave well again: without faults, delay and fixed pages."""
+        """Behave well again: without faults, delay, fixed pages and changes."""
         self.rules.clear()
+        self.evolve = None
         self.delay = 0.0
         self.pages = None
 
     def clear(self) -> None:
-        """Forget the requests so far."""
+        """Forget the requests."""
         with self._lock:
             self.requests.clear()
             self.peak = self._in_flight
 
     def record(self, *, method: str, path: str, query: list[tuple[str, str]], headers: dict[str, str]) -> Recorded:
-        """Remember a request under an id of its own."""
+        """Keep a request, with a new id."""
         request = Recorded(f"req-{next(self._ids):08d}", method, path, query, headers)
         self.requests.append(request)
         return request
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
-        """Count a request as under way, for `peak`."""
+        """Count the requests that are in progress at once, for `peak`."""
         with self._lock:
             self._in_flight += 1
             self.peak = max(self.peak, self._in_flight)

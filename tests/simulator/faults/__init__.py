@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from .alterations import EMPTY_PAGE, MALFORMATIONS, Drift, Remove, Replace
+from .alterations import EMPTY_PAGE, MALFORMATIONS, Clock, Drift, OneMorePage, Remove, Replace, Shorten
 from .answers import Blocked, Body, Html, HugeBody, InvalidUtf8, Redirect, Status
-from .base import Alteration, Answer, Delay, Disturbance, Fault, Rearrangement
+from .base import Alteration, Answer, Delay, Disturbance, Fault, Rearrangement, Together
 from .disturbances import Close, Hang, Reset, Trickle, Truncate, WrongLength
-from .rearrangements import InsertFirst, RemoveFirst, Repeat, Reverse
+from .rearrangements import Endless, InsertFirst, RemoveFirst, Repeat, Reverse
 
 __all__ = [
     "EMPTY_PAGE",
@@ -18,16 +18,19 @@ __all__ = [
     "Answer",
     "Blocked",
     "Body",
+    "Clock",
     "Close",
     "Delay",
     "Disturbance",
     "Drift",
+    "Endless",
     "Fault",
     "Hang",
     "Html",
     "HugeBody",
     "InsertFirst",
     "InvalidUtf8",
+    "OneMorePage",
     "Rearrangement",
     "Redirect",
     "Remove",
@@ -36,7 +39,9 @@ __all__ = [
     "Replace",
     "Reset",
     "Reverse",
+    "Shorten",
     "Status",
+    "Together",
     "Trickle",
     "Truncate",
     "WrongLength",

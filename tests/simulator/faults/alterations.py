@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Faults in the content of an otherwise good answer."""
+"""Faults in the content of an otherwise good response."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any, Final
 
 from typing_extensions import override
@@ -19,7 +20,7 @@ Place = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class Replace(Alteration):
-    """Put any JSON value at a dotted path; `*` is every element, the empty path the whole answer."""
+    """Set any JSON value at a dotted path. `*` means every element, the empty path the whole response."""
 
     path: str
     value: Any
@@ -31,7 +32,7 @@ class Replace(Alteration):
 
 @dataclass(frozen=True)
 class Remove(Alteration):
-    """Leave out the field at a dotted path."""
+    """Remove the field at a dotted path."""
 
     path: str
 
@@ -44,7 +45,7 @@ class Remove(Alteration):
 
 @dataclass(frozen=True)
 class Drift(Alteration):
-    """Be off in a number: by a constant, and by so much more each time that the fault shows again."""
+    """Change a number: by a constant, and by `per_request` more each time that the fault applies again."""
 
     path: str
     by: int = 0
@@ -53,6 +54,35 @@ class Drift(Alteration):
     @override
     def alter(self, answer: dict[str, Any], occasion: Occasion) -> Any:
         return _at_each_place(answer, self.path, lambda value: value + self.by + occasion.turn * self.per_request)
+
+
+@dataclass(frozen=True)
+class Shorten(Alteration):
+    """Leave out apps, so that the page has at most `to` of them. The counts stay the same."""
+
+    to: int
+
+    @override
+    def alter(self, answer: dict[str, Any], occasion: Occasion) -> Any:
+        return {**answer, "dstack_apps": answer["dstack_apps"][: self.to]}
+
+
+@dataclass(frozen=True)
+class OneMorePage(Alteration):
+    """Claim on every page that there is one more."""
+
+    @override
+    def alter(self, answer: dict[str, Any], occasion: Occasion) -> Any:
+        return {**answer, "total_pages": occasion.page + 1}
+
+
+@dataclass(frozen=True)
+class Clock(Alteration):
+    """Add the time to the response, so that its bytes change with every request."""
+
+    @override
+    def alter(self, answer: dict[str, Any], occasion: Occasion) -> Any:
+        return {**answer, "served_at": datetime.now(timezone.utc).isoformat()}
 
 
 EMPTY_PAGE: Final = Replace("dstack_apps", [])
@@ -86,7 +116,7 @@ MALFORMATIONS: Final[tuple[Alteration, ...]] = (
     *(Replace(path, value) for path, values in WRONG_VALUES.items() for value in values),
     *(Remove(path) for path in INDISPENSABLE),
 )
-"""Wrong types and missing fields at each level, for tests to run through."""
+"""Wrong types and missing fields at each level."""
 
 
 def _at_each_place(answer: Any, path: str, change: Callable[[Any], Any]) -> Any:
@@ -98,7 +128,7 @@ def _at_each_place(answer: Any, path: str, change: Callable[[Any], Any]) -> Any:
 
 
 def _places(value: Any, steps: list[str]) -> Iterator[Place]:
-    """Find the places that a path leads to; one that leads nowhere has none."""
+    """Find the places that a path matches."""
     step, *further = steps
     for key in _keys(value, step):
         if further:

@@ -4,11 +4,12 @@
 """The kinds of fault.
 
 Fault
-├── Answer          replaces the service's answer
-├── Disturbance     breaks or bends the connection
-├── Alteration      changes the JSON of a good answer
-├── Rearrangement   changes the fleet in which a page is looked up
-└── Delay           answers late
+├── Answer          replaces the service's response
+├── Disturbance     breaks the connection, or sends the response in another way
+├── Alteration      changes the JSON of a good response
+├── Rearrangement   changes the list from which a page is taken
+├── Delay           delays the response
+└── Together        several alterations and rearrangements of one response
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Reply(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """A response whose body comes piece by piece."""
+    """A response with its body in pieces."""
 
     status: int
     headers: Mapping[str, str]
@@ -38,7 +39,7 @@ class Stream(NamedTuple):
 
 
 class Occasion(NamedTuple):
-    """The request at which a fault shows: its id, its page, and how often the fault has shown before."""
+    """The request that a fault applies to: its id, its page, and how often the fault has applied before."""
 
     request_id: str
     page: int
@@ -46,32 +47,32 @@ class Occasion(NamedTuple):
 
 
 class Fault:
-    """What the service does wrong at one request."""
+    """What the service does wrong for one request."""
 
 
 class Answer(Fault):
-    """Answer without asking the service."""
+    """Replace the service's response."""
 
     def answer(self, occasion: Occasion) -> Stream:
         raise NotImplementedError
 
 
 class Disturbance(Fault):
-    """Play on the wire with the answer that the service would have given."""
+    """Disturb how the service's response is sent."""
 
     async def play(self, wire: Wire, reply: Reply) -> None:
         raise NotImplementedError
 
 
 class Alteration(Fault):
-    """Change the decoded JSON of a good answer into any other JSON value."""
+    """Change the decoded JSON of a good response into any other JSON value."""
 
     def alter(self, answer: dict[str, Any], occasion: Occasion) -> Any:
         raise NotImplementedError
 
 
 class Rearrangement(Fault):
-    """Change the order or number of the apps; `lasting` tells whether they stay so afterwards."""
+    """Change the order or the number of the apps. If it is `lasting`, later requests see the change as well."""
 
     lasting: ClassVar[bool] = False
 
@@ -81,6 +82,23 @@ class Rearrangement(Fault):
 
 @dataclass(frozen=True)
 class Delay(Fault):
-    """Answer well, but only after so many seconds."""
+    """Send the service's response after this many seconds."""
 
     seconds: float = 1.0
+
+
+@dataclass(frozen=True, init=False)
+class Together(Fault):
+    """Apply several alterations and rearrangements to one response, in this order."""
+
+    faults: tuple[Alteration | Rearrangement, ...]
+
+    def __init__(self, *faults: Alteration | Rearrangement) -> None:
+        object.__setattr__(self, "faults", faults)
+
+
+def parts_of(fault: Fault | None) -> tuple[Fault, ...]:
+    """Return the faults of one response."""
+    if fault is None:
+        return ()
+    return fault.faults if isinstance(fault, Together) else (fault,)

@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Faults of the list itself: apps that come, go or move while a client reads page after page."""
+"""Faults of the list itself: apps that appear, disappear or move while a client reads page after page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from typing_extensions import override
 
@@ -20,7 +20,7 @@ NEWCOMER: Final = App(name="newcomer", cvms=(Cvm(name="newcomer"),))
 
 @dataclass(frozen=True)
 class InsertFirst(Rearrangement):
-    """Put an app in front from this request on, so that all others move up."""
+    """Add an app at the front from this request on, so that all others move up."""
 
     lasting: ClassVar[bool] = True
     app: Entry = NEWCOMER
@@ -32,7 +32,7 @@ class InsertFirst(Rearrangement):
 
 @dataclass(frozen=True)
 class RemoveFirst(Rearrangement):
-    """Take apps away in front from this request on, so that all others move down."""
+    """Remove apps at the front from this request on, so that all others move down."""
 
     lasting: ClassVar[bool] = True
     count: int = 1
@@ -44,7 +44,7 @@ class RemoveFirst(Rearrangement):
 
 @dataclass(frozen=True)
 class Repeat(Rearrangement):
-    """Show the last app of the page before instead of the first of this one; the total stays true."""
+    """Replace the first app of the page by the last one of the page before. The total stays right."""
 
     @override
     def rearrange(self, fleet: Sequence[Entry], *, start: int) -> Sequence[Entry]:
@@ -55,8 +55,27 @@ class Repeat(Rearrangement):
 
 @dataclass(frozen=True)
 class Reverse(Rearrangement):
-    """List the apps the other way round."""
+    """List the apps in reverse order."""
 
     @override
     def rearrange(self, fleet: Sequence[Entry], *, start: int) -> Sequence[Entry]:
         return fleet[::-1]
+
+
+@dataclass(frozen=True)
+class Endless(Rearrangement):
+    """Start again with the first app after the last one, so that every page is full. The total stays right."""
+
+    @override
+    def rearrange(self, fleet: Sequence[Entry], *, start: int) -> Sequence[Entry]:
+        return Cycle(fleet)
+
+
+class Cycle(tuple[Entry, ...]):
+    """Entries whose slices do not end at the last one."""
+
+    @override
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice) and self:
+            return tuple(self[number % len(self)] for number in range(key.start, key.stop))
+        return super().__getitem__(key)
