@@ -1,0 +1,213 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ask the service and return plain JSON. Knows HTTP, and nothing of apps, CVMs or inventories."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlencode
+
+from ansible.release import __version__ as core_version
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, Mask, UnavailableError
+from ansible_collections.phala.cloud.plugins.plugin_utils._libraries import (
+    IMPORT_ERROR as REQUESTS_IMPORT_ERROR,
+)
+from ansible_collections.phala.cloud.plugins.plugin_utils._libraries import library_problem, requests, urllib3
+from ansible_collections.phala.cloud.plugins.plugin_utils._masking import masking
+from ansible_collections.phala.cloud.plugins.plugin_utils._network_errors import network_error, too_slow
+from ansible_collections.phala.cloud.plugins.plugin_utils._patience import NOTICE_SECONDS, Notice, Pace, Tries, jitter
+from ansible_collections.phala.cloud.plugins.plugin_utils._refusals import refusal
+from ansible_collections.phala.cloud.plugins.plugin_utils._responses import TooSlowError, parse_json, read_body
+from ansible_collections.phala.cloud.plugins.plugin_utils._route import check_proxy, check_url, find_route
+from ansible_collections.phala.cloud.plugins.plugin_utils._timed_calls import OutOfTimeError, TimedCalls
+from ansible_collections.phala.cloud.plugins.plugin_utils._version import COLLECTION_VERSION
+
+if TYPE_CHECKING:
+    from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Account, ApiSettings
+
+__all__ = ["REQUESTS_IMPORT_ERROR", "ApiError", "Client", "Response", "UnavailableError", "library_problem"]
+
+USER_AGENT = f"phala.cloud/{COLLECTION_VERSION} (ansible-core/{core_version})"
+
+_quiet = threading.local()
+
+
+def _is_of_others(_record: logging.LogRecord) -> bool:
+    return not getattr(_quiet, "on", False)
+
+
+# urllib3 logs headers that it cannot read, also to Ansible's log file, and a server may have put the key into them.
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).addFilter(_is_of_others)
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the service returned.
+
+    ``content`` is a plain JSON value, or None where ``digest`` is the one that the caller knows. ``digest`` is of the bytes of
+    the JSON text. ``seconds`` includes the failed tries and the pauses. ``retries`` has a line for each failed try, and
+    ``faults`` one for each kind of value that was replaced in the content.
+    """
+
+    url: str
+    content: Any
+    digest: bytes
+    seconds: float
+    retries: tuple[str, ...]
+    faults: tuple[str, ...] = ()
+
+
+class Client:
+    """Send requests to the service for one account; several threads may use a client at once.
+
+    :param mask: takes the API key out of a text
+    :param say: called once, from any thread, with a line that says what the run waits for, when it has taken 30 s
+    :raises ApiError: when a setting of this machine keeps requests from being sent
+    """
+
+    def __init__(self, account: Account, settings: ApiSettings, mask: Mask, say: Callable[[str], None]) -> None:
+        if problem := library_problem():
+            raise ApiError(problem)
+        self._account = account
+        self._settings = settings
+        self._mask = mask
+        url = check_url(account.url, mask)
+        self._route = find_route(url, settings.verify)
+        # The adapter alone follows no redirect, keeps no cookie and reads no .netrc.
+        self._adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=settings.concurrency, max_retries=0)
+        check_proxy(self._route, self._adapter)
+        if settings.verify is False:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # one per request, for what was asked for
+        self._template = requests.Request("GET", url, headers=_headers(account.key, settings.version)).prepare()
+        self._url = str(self._template.url).rstrip("/")
+        self._masked = masking(account.key, mask)
+        self._pace = Pace()
+        self._notice = Notice(say)
+        self._calls = TimedCalls()
+        self._stopped = threading.Event()
+
+    def url(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> str:
+        """Return the URL of an endpoint below the base URL, such as ``/apps``."""
+        return f"{self._url}{path}{'?' if parameters else ''}{urlencode(parameters)}"
+
+    def stop(self) -> None:
+        """Begin no further try, in whatever thread."""
+        self._stopped.set()
+        self._calls.stop()
+
+    def get(self, path: str, parameters: Sequence[tuple[str, str]] = (), *, known: bytes | None = None) -> Response:
+        """Return what an endpoint responds, after as many tries as the settings allow.
+
+        :param known: the digest of a response that need not be parsed again
+        :raises UnavailableError: when the service cannot be reached, or cannot respond now
+        :raises ApiError: when the response is invalid or an error, or a setting of this machine is wrong
+        """
+        url = self.url(path, parameters)
+        started = time.monotonic()
+        retries: list[str] = []
+        tries = Tries(self._settings.retries, responses=self._pace.responses)
+        while True:
+            self._await_turn(url)
+            sent_at = time.monotonic()
+            try:
+                content, digest, faults = self._try(url, known)
+            except ApiError as error:
+                further = tries.after(error, self._pace.responses)
+                if further is None:
+                    self._give_up(error, len(retries))
+                tries = further
+                retries.append(self._mask(str(error)))
+                if error.is_throttled:
+                    self._pace.pause(error.retry_after or tries.backoff, sent_at=sent_at)
+                else:
+                    self._wait(tries.backoff + jitter(), f"to try again: {error}")
+            else:
+                self._pace.count_response()
+                return Response(url, content, digest, time.monotonic() - started, tuple(retries), faults)
+
+    def _await_turn(self, url: str) -> None:
+        """Wait until a request may be sent."""
+        while seconds := self._pace.take_turn():
+            self._wait(seconds, f"for GET {url}, because the service asked for fewer requests")
+        self._wait(0, "")
+
+    def _wait(self, seconds: float, reason: str) -> None:
+        """Wait, and say so if the run has taken long.
+
+        :raises ApiError: when the client is stopped
+        """
+        left = self._notice.seconds_left()
+        if left < seconds and not self._stopped.wait(max(0.0, left)):
+            self._say_waiting(reason)
+            seconds -= max(0.0, left)
+        if self._stopped.wait(seconds):
+            raise ApiError(f"{self._url}: stopped, because another request failed")
+
+    def _say_waiting(self, reason: str) -> None:
+        self._notice.say(self._mask(f"{self._name()}{self._url}: still waiting after {NOTICE_SECONDS} s {reason}"))
+
+    def _name(self) -> str:
+        return f"account {self._account.name!r}: " if self._account.name else ""
+
+    def _give_up(self, error: ApiError, retries: int) -> NoReturn:
+        tried = f" (tried {retries + 1} times)" if retries else ""
+        # Without the cause: exceptions of other packages may show the key, and ansible-core shows causes.
+        raise type(error)(self._mask(f"{self._name()}{error}{tried}")) from None
+
+    def _try(self, url: str, known: bytes | None) -> tuple[Any, bytes, tuple[str, ...]]:
+        """Send one request; return the content, its digest, and what was replaced in it."""
+        timeout = self._settings.timeout
+        deadline = time.monotonic() + timeout
+        try:
+            body, content_type = self._calls.run(
+                lambda: self._receive(url, deadline),
+                seconds=timeout,
+                long=self._notice.seconds_left(),
+                on_long=lambda: self._say_waiting(f"for the response to GET {url}"),
+            )
+        except OutOfTimeError:
+            raise too_slow(url, timeout) from None
+        digest = hashlib.sha256(body).digest()
+        if digest == known:
+            return None, digest, ()
+        content, faults = parse_json(body, url=url, content_type=content_type, mask=self._mask)
+        return self._masked(body, content), digest, faults
+
+    def _receive(self, url: str, deadline: float) -> tuple[bytes, str]:
+        """Return the body of a response and its content type."""
+        timeout = self._settings.timeout
+        request = self._template.copy()
+        request.url = url
+        proxies = {"https": self._route.proxy} if self._route.proxy else {}
+        _quiet.on = True
+        try:
+            with self._adapter.send(
+                request, stream=True, timeout=timeout, verify=self._route.verify, proxies=proxies
+            ) as response:
+                body = read_body(response, deadline=deadline, mask=self._mask)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, TooSlowError) as error:
+            raise network_error(error, url=url, timeout=timeout, route=self._route, mask=self._mask) from error
+        finally:
+            _quiet.on = False
+        if response.status_code != 200:
+            raise refusal(response, body, key_source=self._account.key_source, mask=self._mask)
+        return body, response.headers.get("Content-Type", "")
+
+
+def _headers(key: str, version: str) -> dict[str, str]:
+    return {
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip",
+        "User-Agent": USER_AGENT,
+        "X-API-Key": key,
+        "X-Phala-Version": version,
+    }

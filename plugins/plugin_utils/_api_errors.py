@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What can go wrong when the service is asked, and how other people's text is shown.
+
+The exceptions::
+
+    ApiError                 a mistake on this machine, an invalid response, or one that refuses the request
+    └── UnavailableError     no response, or one that says to come again: 429 and 5xx
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Mask = Callable[[str], str]  # returns the text without the API key
+
+SHOWN_CHARACTERS = 200  # of one text of the service
+
+
+class ApiError(Exception):
+    """A request failed; the message says what was tried, what came back and what to do.
+
+    ``may_pass`` says that another try may succeed. ``retry_after`` is the time in seconds that the service asks to wait, None
+    where it does not ask. ``is_throttled`` says that all requests have to wait, not just this one.
+    """
+
+    def __init__(
+        self, message: str, *, may_pass: bool = False, retry_after: float | None = None, is_throttled: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
+        self.retry_after = retry_after
+        self.is_throttled = is_throttled
+
+
+class UnavailableError(ApiError):
+    """The service cannot be reached, or cannot respond now."""
+
+
+def shown(text: Any, mask: Mask, *, limit: int = SHOWN_CHARACTERS) -> str:
+    """Return a text of the service that is safe for a terminal: short, printable, and without the API key.
+
+    The key is masked before the text is cut, or a part of it would remain at the cut.
+    """
+    safe = "".join(character if character.isprintable() else "?" for character in mask(str(text)))
+    return safe if len(safe) <= limit else f"{safe[:limit]}..."
