@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Request one page of an app list, and check that it is one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Response
+from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import app_fault, condense_app, filter_states
+
+Identity = tuple[str, str]  # an app's app_id and id
+
+PATH = "/apps"
+MAX_NUMBER = 2**63 - 1
+SHOWN_CHARACTERS = 200
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of apps, with the counts of its response. ``states`` is empty if it was not asked for."""
+
+    digest: bytes
+    apps: Sequence[dict[str, Any]]
+    identities: tuple[Identity, ...]
+    states: tuple[frozenset[Hashable], ...]
+    size: int
+    total: int
+    page_count: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """A page to request; ``known`` is the newest copy of it."""
+
+    parameters: Sequence[tuple[str, str]]
+    page_size: int
+    number: int
+    with_states: bool
+    known: Page | None = None
+
+
+def read_page(client: Client, request: Request) -> tuple[Response, Page]:
+    """Request a page. If its bytes are those of the known copy, return that copy.
+
+    :raises ApiError: if there is no response, or an invalid one
+    """
+    parameters = [*request.parameters, ("page", str(request.number)), ("page_size", str(request.page_size))]
+    known = request.known
+    response = client.get(PATH, parameters, known=known.digest if known else None)
+    if known and known.digest == response.digest:
+        return response, known
+    if fault := _page_fault(response.content, request.number):
+        raise ApiError(
+            f"GET {response.url}: the response is not what the service describes: {fault}. Check api_url and api_version."
+        )
+    return response, _to_page(response, with_states=request.with_states)
+
+
+def _to_page(response: Response, *, with_states: bool) -> Page:
+    content = response.content
+    apps = [condense_app(app) for app in content["dstack_apps"]]
+    return Page(
+        digest=response.digest,
+        apps=apps,
+        identities=tuple(map(_identify, apps)),
+        states=tuple(map(filter_states, apps)) if with_states else (),
+        size=content["page_size"],
+        total=content["total"],
+        page_count=content["total_pages"],
+    )
+
+
+def _identify(app: Mapping[str, Any]) -> Identity:
+    identifier = app.get("id")
+    return app["app_id"], identifier if isinstance(identifier, str) else json.dumps(identifier)
+
+
+def _page_fault(content: Any, number: int) -> str | None:
+    """Say where a response is not a page of apps, as far as the fleet depends on it."""
+    if not isinstance(content, dict):
+        return f"it is {type(content).__name__}, not an object"
+    return _apps_fault(content.get("dstack_apps")) or _numbers_fault(content, number)
+
+
+def _apps_fault(apps: Any) -> str | None:
+    if not isinstance(apps, list) or not all(isinstance(app, dict) for app in apps):
+        return "dstack_apps is not a list of objects"
+    if not all(isinstance(app.get("app_id"), str) and app["app_id"] for app in apps):
+        return "an app has no app_id"
+    fault = next(filter(None, map(app_fault, apps)), None)
+    return _shown(fault) if fault else None
+
+
+def _numbers_fault(content: Mapping[str, Any], number: int) -> str | None:
+    for name, minimum in (("page", 1), ("page_size", 1), ("total", 0), ("total_pages", 0)):
+        value = content.get(name)
+        if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= MAX_NUMBER:
+            return f"{name} is {_shown(json.dumps(value))}"
+    return None if content["page"] == number else f"it is page {content['page']}, but page {number} was requested"
+
+
+def _shown(text: str) -> str:
+    """Return text of the service fit for a terminal: short and without control characters."""
+    shown = "".join(character if character.isprintable() else "?" for character in text[: SHOWN_CHARACTERS + 1])
+    return shown if len(shown) <= SHOWN_CHARACTERS else f"{shown[:SHOWN_CHARACTERS]}..."

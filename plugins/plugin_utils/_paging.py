@@ -1,0 +1,208 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Fetch all apps of a set of queries, or fail: read their lists until a reading proves that they are whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Response, UnavailableError
+from ansible_collections.phala.cloud.plugins.plugin_utils._pages import PATH, Identity, Page, Request, read_page
+from ansible_collections.phala.cloud.plugins.plugin_utils._proof import (
+    Reading,
+    count_pages,
+    describe_doubt,
+    find_contradiction,
+    find_states,
+    find_whole,
+    show,
+)
+from ansible_collections.phala.cloud.plugins.plugin_utils._workers import Workers
+
+Filter = Mapping[str, tuple[str, ...]]  # the service's filter names, each with its values
+Note = Callable[[str], None]
+
+MAX_READINGS = 6
+MAX_PAGES = 10_000  # of one query
+BARREN_PAGES = 2  # pages without a new app, after which a reading requests no further page of the query
+
+
+@dataclass(frozen=True)
+class FetchedApps:
+    """Per query its apps, each once and in a fixed order, and what it took to fetch them."""
+
+    apps: list[list[dict[str, Any]]]
+    requests: int
+    retries: int
+    readings: int
+
+
+def fetch_apps(
+    client: Client,
+    queries: Sequence[Filter],
+    *,
+    page_size: int,
+    concurrency: int,
+    note: Note,
+    start_workers: Callable[[int], Workers] = Workers,
+) -> FetchedApps:
+    """Fetch all apps of all queries.
+
+    :param note: called with a line for each page and reading, in the calling thread
+    :raises UnavailableError: if the list changed during each of :data:`MAX_READINGS` readings, or if no response came
+    :raises ApiError: if a page is invalid, or if the service's counts contradict its pages
+    """
+    lists = [AppList(client, query, page_size=page_size, with_states=len(queries) > 1) for query in queries]
+    try:
+        with start_workers(concurrency) as workers:
+            return _Fetch(client, lists, workers, note).until_whole()
+    except BaseException:
+        client.stop()
+        raise
+
+
+class AppList:
+    """The list of one query, as read last. Only the newest copy of each page is kept."""
+
+    def __init__(self, client: Client, query: Filter, *, page_size: int, with_states: bool) -> None:
+        self.parameters = [(name, value) for name, values in query.items() for value in values]
+        self.url = client.url(PATH, self.parameters)
+        self.page_size = page_size
+        self.with_states = with_states
+        self.pages: dict[int, Page] = {}
+        self.page_count = 1
+        self.totals: set[int] = set()
+        self._older_pages: dict[int, Page] = {}
+        self._seen: set[Identity] = set()
+        self._barren_pages = 0
+
+    def begin_reading(self) -> None:
+        self._older_pages.update(self.pages)
+        self.pages.clear()
+        self.totals.clear()
+        self._seen.clear()
+        self._barren_pages = 0
+
+    def request(self, number: int) -> Request:
+        known = self._older_pages.pop(number, None)
+        return Request(self.parameters, self.page_size, number, with_states=self.with_states, known=known)
+
+    def further_numbers(self) -> Iterator[int]:
+        """Yield the numbers after the first, until pages stop bringing new apps: a count may be absurd."""
+        for number in range(2, self.page_count + 1):
+            if self._barren_pages >= BARREN_PAGES:
+                return
+            yield number
+
+    def add(self, number: int, page: Page) -> None:
+        """Add a page to the reading; the first one says how many there are.
+
+        :raises ApiError: if there are more than :data:`MAX_PAGES`
+        """
+        self.pages[number] = page
+        self.totals.add(page.total)
+        if self._seen.issuperset(page.identities):
+            self._barren_pages += 1
+        self._seen.update(page.identities)
+        if number == 1:
+            self.page_count = count_pages(page.total, page, self.page_size)
+            if self.page_count > MAX_PAGES:
+                raise ApiError(
+                    f"GET {self.url}: the service counts {page.total} apps, and its first page shows {len(page.apps)}. That"
+                    f" makes {self.page_count} pages, but a query may have at most {MAX_PAGES}. Check api_url, or set filters."
+                )
+
+    def take(self, identities: Collection[Identity]) -> list[dict[str, Any]]:
+        """Return these apps in the order of their identities, and forget the pages."""
+        apps: dict[Identity, dict[str, Any]] = {}
+        for _number, page in sorted(self.pages.items()):
+            apps.update(zip(page.identities, page.apps, strict=True))
+        self.pages.clear()
+        self._older_pages.clear()
+        return [apps[identity] for identity in sorted(identities)]
+
+
+class _Fetch:
+    """Read the lists of all queries together, and count requests and retries."""
+
+    def __init__(self, client: Client, lists: Sequence[AppList], workers: Workers, note: Note) -> None:
+        self._client = client
+        self._lists = lists
+        self._workers = workers
+        self._note = note
+        self._has_filters = len(lists) > 1 or bool(lists[0].parameters)
+        self._requests = 0
+        self._retries = 0
+
+    def until_whole(self) -> FetchedApps:
+        previous: Reading | None = None
+        seen_before: set[Identity] = set()
+        for number in range(1, MAX_READINGS + 1):
+            reading = self._read()
+            whole = find_whole(reading, previous, seen_before)
+            if whole is not None:
+                apps = [app_list.take(identities) for app_list, identities in zip(self._lists, whole, strict=True)]
+                return FetchedApps(apps, requests=self._requests, retries=self._retries, readings=number)
+            self._check_contradiction(reading, previous)
+            doubt = describe_doubt(reading, previous)
+            self._note(f"Read {number} of at most {MAX_READINGS} does not prove that the app list is whole: {doubt}")
+            seen_before.update(*(shown.identities for shown in reading.shown))
+            previous = reading
+        raise UnavailableError(
+            f"GET {self._client.url(PATH)}: the app list changed during all {MAX_READINGS} reads, so it may be incomplete (in the"
+            f" last read, {doubt}). Run the command again."
+        )
+
+    def _read(self) -> Reading:
+        """Read every query's first page, then all the others."""
+        for app_list in self._lists:
+            app_list.begin_reading()
+        self._collect((app_list, 1) for app_list in self._lists)
+        self._collect(self._further_pages())
+        pages = [page for app_list in self._lists for page in app_list.pages.values()]
+        return Reading(
+            shown=tuple(show(app_list.pages, app_list.page_size) for app_list in self._lists),
+            states=find_states(pages) if len(self._lists) > 1 else {},
+            has_filters=self._has_filters,
+        )
+
+    def _further_pages(self) -> Iterator[tuple[AppList, int]]:
+        """Yield the pages after the first, as long as the reading can prove something.
+
+        If a count changes, only what the pages show can be of use, and only without filters.
+        """
+        for app_list in self._lists:
+            for number in app_list.further_numbers():
+                if self._has_filters and any(len(other.totals) > 1 for other in self._lists):
+                    return
+                yield app_list, number
+
+    def _collect(self, numbers: Iterable[tuple[AppList, int]]) -> None:
+        jobs = ((app_list, app_list.request(number)) for app_list, number in numbers)
+        for (app_list, request), (response, page) in self._workers.run(self._read_page, jobs):
+            app_list.add(request.number, page)
+            self._requests += 1 + len(response.retries)
+            self._retries += len(response.retries)
+            self._report(app_list, request, response, page)
+
+    def _read_page(self, job: tuple[AppList, Request]) -> tuple[Response, Page]:
+        return read_page(self._client, job[1])
+
+    def _report(self, app_list: AppList, request: Request, response: Response, page: Page) -> None:
+        for retry in response.retries:
+            self._note(f"Tried again: {retry}")
+        position = f"Page {request.number} of {app_list.page_count} of {app_list.url}"
+        unchanged = ", unchanged" if page is request.known else ""
+        self._note(f"{position}: {len(page.apps)} apps in {response.seconds:.2f} s{unchanged}")
+
+    def _check_contradiction(self, reading: Reading, previous: Reading | None) -> None:
+        position = find_contradiction(reading, previous)
+        if position is not None:
+            raise ApiError(
+                f"GET {self._lists[position].url}: the service contradicts itself, in two reads alike:"
+                f" {reading.shown[position].fault}. The plugin never returns a partial inventory. Run the command again later,"
+                " and tell the service's support if this stays."
+            )

@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Decide whether the pages of an app list are the whole list, although the account may change between two requests.
+
+A list of several pages is whole in one of two cases:
+
+- Two readings in a row show the same apps, and every count of both is the number of these apps. The second reading begins
+  after the last response of the first, so each of these apps exists in between, and their number leaves no room for others.
+- The first page of a reading, which is requested alone, counts as many apps as were seen both until then and from then on.
+  So these are the apps of that moment. This needs apps that cannot leave the list and come back: a single query without
+  filters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._pages import Identity, Page
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the pages of one query show in one reading. Two are equal if they show and count the same.
+
+    ``claim_fault`` says which page claims too many pages, and ``fault`` what else does not fit together.
+    """
+
+    identities: frozenset[Identity]
+    totals: frozenset[int]
+    page_count: int = field(compare=False)
+    first: Page = field(compare=False, repr=False)
+    claim_fault: str | None = field(compare=False)
+    fault: str | None = field(compare=False)
+
+    @property
+    def has_changed(self) -> bool:
+        """Tell whether two pages count differently."""
+        return len(self.totals) > 1
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one reading of all queries shows.
+
+    ``states`` has the CVMs of each app, and is None if they changed from page to page. ``has_filters`` tells whether an app
+    can leave the list and come back.
+    """
+
+    shown: tuple[Shown, ...]
+    states: Mapping[Identity, frozenset[Hashable]] | None
+    has_filters: bool
+
+    @property
+    def has_changed(self) -> bool:
+        """Tell whether the count of a query changed."""
+        return any(shown.has_changed for shown in self.shown)
+
+
+def count_pages(total: int, first: Page, page_size: int) -> int:
+    """Return how many pages so many apps fill, by the smallest size that the request and the first page suggest."""
+    size = min(page_size, first.size, len(first.apps))
+    return max(1, -(-total // size)) if size else 1
+
+
+def show(pages: Mapping[int, Page], page_size: int) -> Shown:
+    """Say what the pages of one query show together."""
+    identities = frozenset(identity for page in pages.values() for identity in page.identities)
+    totals = frozenset(page.total for page in pages.values())
+    claim_fault = _claim_fault(pages, page_size)
+    count_fault = _count_fault(totals, sum(len(page.apps) for page in pages.values()), len(identities))
+    return Shown(identities, totals, len(pages), pages[1], claim_fault, claim_fault or count_fault)
+
+
+def find_states(pages: Sequence[Page]) -> dict[Identity, frozenset[Hashable]] | None:
+    """Return the states of each app's CVMs, or None if two pages show an app in different states."""
+    states: dict[Identity, frozenset[Hashable]] = {}
+    for page in pages:
+        for identity, shown in zip(page.identities, page.states, strict=True):
+            if states.setdefault(identity, shown) != shown:
+                return None
+    return states
+
+
+def find_whole(
+    reading: Reading, previous: Reading | None, seen_before: Collection[Identity]
+) -> list[Collection[Identity]] | None:
+    """Return the apps of each query if they are proved to be all of them.
+
+    :param previous: the reading before this one
+    :param seen_before: the apps of all earlier readings
+    """
+    first = reading.shown[0]
+    is_one_page = len(reading.shown) == 1 and first.page_count == 1 and first.fault is None
+    if is_one_page or (previous is not None and _is_repeated(reading, previous)):
+        return [shown.identities for shown in reading.shown]
+    if reading.has_filters or first.claim_fault is not None:
+        return None
+    at_first_page = first.identities.intersection(seen_before).union(first.first.identities)
+    return [at_first_page] if len(at_first_page) == first.first.total else None
+
+
+def find_contradiction(reading: Reading, previous: Reading | None) -> int | None:
+    """Return the position of a query whose pages contradict its count in the same way as in the reading before.
+
+    If a count changed in one of the readings, the list did, and nothing follows.
+    """
+    if previous is None or reading.has_changed or previous.has_changed:
+        return None
+    for position, (shown, older) in enumerate(zip(reading.shown, previous.shown, strict=True)):
+        if shown.fault and older.fault and shown == older:
+            return position
+    return None
+
+
+def describe_doubt(reading: Reading, previous: Reading | None) -> str:
+    """Say why the reading does not prove that the list is whole."""
+    faults = [shown.fault for shown in sorted(reading.shown, key=lambda shown: not shown.has_changed) if shown.fault]
+    if faults:
+        return faults[0]
+    if reading.states is None:
+        return "a CVM changed between two requests"
+    return "other apps or CVMs were there in the read before" if previous else "a second read must show the same"
+
+
+def _is_repeated(reading: Reading, previous: Reading) -> bool:
+    is_faultless = all(shown.fault is None for shown in (*reading.shown, *previous.shown))
+    return is_faultless and reading.states is not None and reading == previous
+
+
+def _claim_fault(pages: Mapping[int, Page], page_size: int) -> str | None:
+    for page in pages.values():
+        count = count_pages(page.total, pages[1], page_size)
+        if page.page_count > count:
+            return f"it counts {page.total} apps, which fill {count} pages, but {page.page_count} pages"
+    return None
+
+
+def _count_fault(totals: Collection[int], shown: int, different: int) -> str | None:
+    if len(totals) > 1:
+        return f"it counted {min(totals)} apps on one page and {max(totals)} on another"
+    (total,) = totals
+    if shown == different == total:
+        return None
+    return f"it counts {total} apps, but its pages show {shown}" + (
+        f", of which {different} are different" * (shown != different)
+    )
