@@ -34,6 +34,7 @@ CORES = {
     "2.19": ("3.11", "3.12", "3.13"),
     "2.20": ("3.12", "3.13", "3.14"),
     "2.21": ("3.12", "3.13", "3.14"),
+    "2.22": ("3.13", "3.14", "3.15"),
 }
 
 nox.options.default_venv_backend = "uv"
@@ -87,8 +88,8 @@ PYTHONS = find_pythons()
 PAIRS = list(make_pairs())
 NEWEST = PAIRS[-1]
 WITH_OLDEST_REQUESTS = PAIRS[1:2]
-# On both sides of 2.19, which turned around what text is run as a template; the first and the last ansible-core have all tests.
-WITH_HOSTILE_TEXT = {pair.core: pair for pair in reversed(PAIRS) if pair.core in ("2.18", "2.19")}.values()
+# 2.19 changed which text is run as a template, 2.22 which text is shown; the first and the last pair run all tests.
+WITH_HOSTILE_TEXT = {pair.core: pair for pair in reversed(PAIRS) if pair.core in ("2.18", "2.19", "2.22")}.values()
 LACKING = [Pair(core, end) for core, ends in CORES.items() for end in (ends[0], ends[-1]) if end not in PYTHONS]
 
 
@@ -153,9 +154,15 @@ def measure_coverage(session: nox.Session) -> None:
 
 
 def run_tests(session: nox.Session, *folders: str, runner: Sequence[str] = ("pytest",)) -> None:
-    """Run pytest with the arguments of the command line; they may choose no test of these folders."""
+    """Run pytest on these folders, or on the files that the command line names; its options may choose no test of them."""
     success_codes = [0, NO_TESTS] if session.posargs else [0]
-    session.run(*runner, f"--numprocesses={WORKERS}", *folders, *session.posargs, success_codes=success_codes)
+    chosen = () if any(map(names_file, session.posargs)) else folders
+    session.run(*runner, f"--numprocesses={WORKERS}", *chosen, *session.posargs, success_codes=success_codes)
+
+
+def names_file(argument: str) -> bool:
+    """Return whether an argument of pytest is a file, a folder or a test in a file."""
+    return not argument.startswith("-") and Path(argument.partition("::")[0]).exists()
 
 
 @nox.session(python=PYTHONS[NEWEST.python], default=False)
