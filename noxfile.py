@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import nox
 
+from tests.tools.package_index import find_pip_settings, pip_configuration, uv_variables
+
 ROOT = Path(__file__).parent
 REQUIREMENTS = "tests/requirements"
 COVERING_TESTS = ("tests/unit", "tests/integration", "tests/security")
@@ -48,6 +50,8 @@ for variable in [name for name in os.environ if name.startswith(("ANSIBLE_", "PH
 os.environ["UV_PYTHON_DOWNLOADS"] = "never"
 os.environ["UV_SYSTEM_CERTS"] = "true"  # as pip does: a company's proxy is trusted by the system alone
 os.environ["UV_COMPILE_BYTECODE"] = "true"  # the tests start Ansible hundreds of times
+PIP_SETTINGS = find_pip_settings()
+os.environ.update({**uv_variables(PIP_SETTINGS), **os.environ})
 
 
 class Pair(NamedTuple):
@@ -300,9 +304,11 @@ def install(session: nox.Session, *names: str) -> None:
 
 
 def live_in(session: nox.Session) -> Path:
-    """Give the session's commands a home of their own."""
+    """Give the session's commands a home of their own, in which pip finds its settings."""
     home = Path(session.virtualenv.location, "home").absolute()
-    home.mkdir(exist_ok=True)
+    settings = home / ".config/pip/pip.conf"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(pip_configuration(PIP_SETTINGS), encoding="utf-8")
     session.env["HOME"] = str(home)
     return home
 

@@ -19,6 +19,7 @@ USERS_OWN = (
     "NO_PROXY",
     "REQUESTS_CA_",
     "CURL_CA_",
+    "SSL_CERT_",
     "NETRC",
 )
 HOME = tempfile.TemporaryDirectory(prefix="phala-tests-")

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.needs import skip_or_fail
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 
 from .cloud import Client, Cloud, Cvm, control_node, running_cloud
@@ -35,14 +35,10 @@ FLEET = (
 
 
 def require_tools(folder: Path) -> None:
-    """Skip where the tests cannot run, or fail where PHALA_E2E_REQUIRED says that they must."""
+    """Skip or fail where the machine lacks what the platform needs."""
     missing = missing_tools(folder)
-    if not missing:
-        return
-    reason = f"end-to-end tests need {', '.join(missing)}"
-    if os.environ.get("PHALA_E2E_REQUIRED") == "1":
-        pytest.fail(f"{reason}, and PHALA_E2E_REQUIRED is set")
-    pytest.skip(reason)
+    if missing:
+        skip_or_fail(f"end-to-end tests need {', '.join(missing)}")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from typing import Any
 import pytest
 import redis
 
+from tests.needs import skip_or_fail
 from tests.simulator import App, Cvm, Simulator
 
 from .conftest import Place
@@ -64,7 +64,7 @@ class RedisServer:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
     if not shutil.which("redis-server"):
-        (pytest.fail if os.environ.get("PHALA_E2E_REQUIRED") == "1" else pytest.skip)("redis-server is not on this machine")
+        skip_or_fail("the shared cache needs redis-server (redis-server)")
     started = RedisServer(tmp_path)
     yield started
     started.stop()
