@@ -295,24 +295,32 @@ cache_stale: 3600
 #     |  |--web-us-west-1-81449e5d
 """
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
-from ansible_collections.phala.cloud.plugins.plugin_utils.answers import Answers, get_answers
-from ansible_collections.phala.cloud.plugins.plugin_utils.building import build, publish
-from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import Cvm, UndecidableError, select_cvms
-from ansible_collections.phala.cloud.plugins.plugin_utils.garbage import paused_garbage_collection
-from ansible_collections.phala.cloud.plugins.plugin_utils.interrupts import heeded_interrupts
-from ansible_collections.phala.cloud.plugins.plugin_utils.option_types import well_typed
-from ansible_collections.phala.cloud.plugins.plugin_utils.settings import Settings, read_settings
+from ansible_collections.phala.cloud.plugins.plugin_utils._build import build
+from ansible_collections.phala.cloud.plugins.plugin_utils._construct import Expressions
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import select_cvms
+from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
+from ansible_collections.phala.cloud.plugins.plugin_utils._fleet import get_fleet
+from ansible_collections.phala.cloud.plugins.plugin_utils._garbage import paused_garbage_collection
+from ansible_collections.phala.cloud.plugins.plugin_utils._interrupts import reraise_swallowed_interrupt
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, merged, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import well_typed
+from ansible_collections.phala.cloud.plugins.plugin_utils._options import open_cache, read_settings
+from ansible_collections.phala.cloud.plugins.plugin_utils._publish import publish
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from ansible.inventory.data import InventoryData
     from ansible.parsing.dataloader import DataLoader
+
+    from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Report
+    from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import Mask
 
 FILE_ENDINGS = ("phala.yml", "phala.yaml")
 
@@ -329,33 +337,37 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return bool(super().verify_file(path))
 
     def set_options(self, task_keys: Any = None, var_options: Any = None, direct: Any = None) -> None:
-        # Core would stop at the first option of a wrong type; reading the settings tells them all.
+        # Core would stop at the first option of a wrong type; reading the settings reports them all.
         super().set_options(
             task_keys=task_keys, var_options=var_options, direct=well_typed(self.option_definitions, direct or {})
         )
 
-    @heeded_interrupts()
+    @reraise_swallowed_interrupt()
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
         settings = read_settings(self, path)
-        self._warn(settings.warnings)
-        with paused_garbage_collection():
-            answers = get_answers(self, settings, use_cache=cache)
-            source = f"{answers.app_count} apps from {answers.origin}"
-            built = build(self, settings, self._select(settings, answers))
+        report = self._reporting(settings.mask)
+        for diagnostic in settings.diagnostics:
+            report(diagnostic)
+        with paused_garbage_collection(), _errors_of_ansible(settings.mask):
+            fleet = get_fleet(settings, open_cache(self, settings), use_cache=cache, report=report)
+            cvms, left_out = select_cvms(settings.queries, settings.excludes, fleet.apps, account="")
+            built, lacking = build(cvms, settings, Expressions(self, settings.constructed), inventory)
+            summary = f"{path}: {len(built.hosts)} CVMs of {fleet.app_count} apps from {fleet.origin}"
             publish(inventory, built)
-        self._warn(built.warnings)
-        for line in (f"{path}: {len(built.hosts)} CVMs of {source}", *built.infos):
-            self.display.v(line)
+        for diagnostic in (*merged((*left_out, *lacking)), Diagnostic(Level.VERBOSE, summary)):
+            report(diagnostic)
 
-    def _select(self, settings: Settings, answers: Answers) -> list[Cvm]:
-        try:
-            return select_cvms(settings.queries, answers.apps, settings.excludes, self.display.vv)
-        except UndecidableError as error:
-            raise AnsibleParserError(f"{settings.api.url}: {error}") from None
-        finally:
-            answers.apps.clear()  # the records hold what is needed of them
+    def _reporting(self, mask: Mask) -> Report:
+        """Return the function that shows diagnostics, each by its level."""
+        display = {Level.WARNING: self.display.warning, Level.VERBOSE: self.display.v, Level.VERY_VERBOSE: self.display.vv}
+        return lambda diagnostic: display[diagnostic.level](shown(diagnostic, mask))
 
-    def _warn(self, warnings: Iterable[str]) -> None:
-        for warning in warnings:
-            self.display.warning(warning)
+
+@contextmanager
+def _errors_of_ansible(mask: Mask) -> Iterator[None]:
+    """Turn the errors of a source into one of Ansible, without the cause, whose message core would show again since 2.19."""
+    try:
+        yield
+    except SourceError as error:
+        raise AnsibleParserError(mask(str(error))) from None

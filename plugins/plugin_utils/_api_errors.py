@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
+
 Mask = Callable[[str], str]  # returns the text without the API key
 
 SHOWN_CHARACTERS = 200  # of one text of the service
 
 
-class ApiError(Exception):
+class ApiError(SourceError):
     """A request failed; the message says what was tried, what came back and what to do.
 
     ``may_pass`` says that another try may succeed. ``retry_after`` is the time in seconds that the service asks to wait, None

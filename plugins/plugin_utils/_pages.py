@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Response
-from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import app_fault, condense_app, filter_states
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import app_fault, condense_app, filter_states
 
 Identity = tuple[str, str]  # an app's app_id and id
 

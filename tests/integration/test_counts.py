@@ -18,7 +18,7 @@ from ansible.inventory.data import InventoryData
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.template import Templar
 
-from ansible_collections.phala.cloud.plugins.plugin_utils import building
+from ansible_collections.phala.cloud.plugins.plugin_utils._build import Built
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator, make_fleet
 
 from .fleets import FLEET
@@ -171,7 +171,7 @@ def test_leaves_no_host_ungrouped_and_every_host_in_all(
         assert manager.groups["all"] in host.get_groups()
 
 
-def publish_slowly(inventory: InventoryData, built: building.Build) -> None:
+def publish_slowly(inventory: InventoryData, built: Built) -> None:
     """Do what publish() does by ansible-core's usual methods alone."""
     inventory.add_group(built.group)
     for parent, group in built.families:

@@ -52,9 +52,7 @@ async def show_cvm(account: Annotated[Account, Depends(known_account)], identifi
 
 
 @router.post("/cvms/{identifier}/restart", status_code=202)
-async def restart_cvm(
-    request: Request, account: Annotated[Account, Depends(known_account)], identifier: str
-) -> dict[str, Any]:
+async def restart_cvm(request: Request, account: Annotated[Account, Depends(known_account)], identifier: str) -> dict[str, Any]:
     dummy, cvm = _find(account.fleet, identifier)
     service_of(request).restart(account, cvm)
     return {"status": "accepted"}

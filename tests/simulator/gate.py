@@ -17,6 +17,7 @@ from .transport import Message, Receive, Scope, Send, Wire
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+
 class Gate:
     """An ASGI application in front of the service's own one."""
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Take the API key out of text that is shown, whoever put it there and in whatever form."""
+"""Remove API keys from text that is shown, in whatever form they are in it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,27 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 KEY_PREFIX = "phak_"
 MASK = "***"
-SHORTEST_SECRET = 8  # characters; a shorter one is no key, and may be part of any word
+SHORTEST_SECRET = 8  # characters; a shorter one is not a key, and may be part of any word
+
+_KEY_LIKE = re.compile(rf"{KEY_PREFIX}[^\s'\"]+")
 
 
-def redact(text: str, key: str = "") -> str:
-    """Return the text without the key, its part after the prefix, and what looks like a key."""
-    for form in sorted(set(_forms(key)), key=len, reverse=True):
-        text = text.replace(form, MASK)
-    return re.sub(rf"{KEY_PREFIX}[^\s'\"]+", MASK, text)
+class Mask:
+    """Replace the keys, in every form that a server or a library may show them in, and whatever looks like a key."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._forms = sorted({form for key in keys for form in _forms(key)}, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        """Return the text without the keys."""
+        for form in self._forms:
+            text = text.replace(form, MASK)
+        return _KEY_LIKE.sub(MASK, text)
 
 
 def _forms(key: str) -> Iterator[str]:

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Mark the API's text so that no ansible-core runs it as a template, and each prints it plainly where it cannot be one."""
+"""Mark the API's text: ansible-core never runs it as a template, and prints it as plain text where it cannot be one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.utils.unsafe_proxy import wrap_var
@@ -16,10 +16,8 @@ try:
 except ImportError:  # before 2.19 text without a mark is trusted
     trust_as_template = None
 
-LeftOut = Callable[[str, str], None]
-
-OVERRIDE_HEADER = "#jinja2:"  # at the start of a text it names delimiters of the text's own
-MAX_DEPTH = 64  # core walks variables by recursion on every output; far below its limit, far above any real answer
+OVERRIDE_HEADER = "#jinja2:"  # at the start of a text it sets other delimiters for that text
+MAX_DEPTH = 64  # core walks variables by recursion on every output; far below its limit, far above any real response
 
 
 class UnpublishableError(Exception):
@@ -31,45 +29,42 @@ class TemplateKeyError(UnpublishableError):
 
 
 def is_possible_template(text: str) -> bool:
-    """Tell whether any ansible-core could take the text for a template, with whatever delimiters."""
+    """Return whether any ansible-core could treat the text as a template, with whatever delimiters."""
     return "{" in text or "}" in text or text.lstrip()[: len(OVERRIDE_HEADER)].lower() == OVERRIDE_HEADER
 
 
 def plain(text: str) -> str:
-    """Return a text without the marks that core put on it, which names of hosts and groups must not carry."""
+    """Return a text without the marks of core, which names of hosts and groups must not have."""
     # A marked text is of a subclass, which str() keeps on some versions and join() on none.
     return "".join((text, ""))
 
 
 class Marker:
-    """Mark values for publication; the texts of a fleet repeat, so each is judged and tagged once."""
+    """Mark values for publication; the texts of a fleet repeat, so each is checked and tagged once."""
 
     def __init__(self) -> None:
         self._marked: dict[str, str] = {}
         self._keys: set[Any] = set()
         self._takes_any_key = trust_as_template is not None
 
-    def mark_variables(self, variables: Mapping[str, Any], left_out: LeftOut) -> dict[str, Any]:
-        """Return a copy of a host's variables in which every text is marked.
-
-        :param left_out: is told the name of each variable that cannot be published, and what it has
-        """
+    def mark_variables(self, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return a copy of a host's variables in which every text is marked, and why any variable is not in it."""
         try:
-            return self._mark_dict(variables, 0)
+            return self._mark_dict(variables, 0), {}
         except UnpublishableError:
-            marked = {}
+            marked, left_out = {}, {}
         for name, value in variables.items():
             try:
                 marked[name] = self._mark_variable(value)
             except UnpublishableError as reason:
-                left_out(name, str(reason))
-        return marked
+                left_out[name] = str(reason)
+        return marked, left_out
 
     def _mark_variable(self, value: Any) -> Any:
         try:
             return self.mark(value, depth=1)
         except TemplateKeyError:
-            # Before 2.19 core forgets the mark of a key, and judges what is made of a dictionary by its values alone.
+            # Before 2.19 core drops the mark of a key, and decides by the values alone whether a dictionary's text is a template.
             if not _holds_text(value):
                 raise
         self._takes_any_key = True
@@ -93,7 +88,7 @@ class Marker:
             _refuse_depth(depth)
             return [self.mark(entry, depth + 1) for entry in value]
         if isinstance(value, float) and not math.isfinite(value):
-            return None  # 1e999 is JSON, but what is printed for it is not
+            return None  # 1e999 is JSON, but what core prints for it is not
         return value
 
     def _mark_dict(self, value: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
@@ -145,7 +140,7 @@ def _holds_text(value: Any) -> bool:
 
 
 def _clean(text: str) -> str:
-    """Replace lone surrogates, which JSON can carry and no output can encode."""
+    """Replace lone surrogates, which JSON can hold and no output can encode."""
     if text.isascii():
         return text
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")

@@ -1,31 +1,91 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Read the credentials file that the official CLI's ``phala login`` writes."""
+"""Choose the API key and the URL that belongs to it, from the file, the environment and the official CLI's credentials."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import url_problem
+from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import OptionError
+
 SCHEMA_VERSION = 1
+LOGIN_HINT = "set api_key or PHALA_CLOUD_API_KEY, or run 'phala login'"
 
 
-class CredentialsError(Exception):
+class CredentialsError(OptionError):
     """The credentials file cannot be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
+class Key:
+    """An API key, where it comes from, and the base URL that belongs to it, if any."""
+
+    text: str = field(repr=False)
+    source: str
+    url: str | None = None
+
+
+@dataclass(frozen=True)
 class Profile:
-    """One login: its name, its API key, and the base URL that goes with it, if any."""
+    """One login: its name, its API key, and the base URL that belongs to it, if any."""
 
     name: str
     token: str = field(repr=False)
     api_prefix: str | None
+
+
+def profile_key(wanted: str | None, environ: Mapping[str, str]) -> Key:
+    """Return the key of a profile of the CLI's credentials file, by default the current one.
+
+    :raises CredentialsError: when there is none
+    """
+    path = credentials_path(environ)
+    if not wanted and not os.path.exists(path):
+        raise CredentialsError(f"there is no API key: {LOGIN_HINT} (which writes {path})")
+    try:
+        profile = load_profile(path, wanted)
+    except CredentialsError as error:
+        text = f"profile: {error}" if wanted else f"{error}, or {LOGIN_HINT.partition(',')[0]}"
+        raise CredentialsError(text) from None
+    return Key(profile.token, f"profile {profile.name!r} of {path}", profile.api_prefix)
+
+
+def refuse_bad_key(key: Key) -> None:
+    """Raise where a key cannot be sent: requests shows a header that it refuses, so a key must be good before it is one.
+
+    :raises CredentialsError: when it has other characters than visible ASCII
+    """
+    if not re.fullmatch(r"[\x21-\x7e]+", key.text):
+        raise CredentialsError(
+            f"{key.source}: the API key holds a blank, a line break or a character outside ASCII: copy it again, as one word"
+        )
+
+
+def choose_url(key: Key | None, given: str | None, given_source: str, default: str) -> str:
+    """Return the base URL: the one that is given, else the one that belongs to the key, else the default.
+
+    :raises CredentialsError: when the API key must not be sent there
+    """
+    if given:
+        url, source = given, given_source
+    elif key and key.url:
+        url, source = key.url, f"api_prefix of {key.source}"
+    else:
+        return default
+    if problem := url_problem(url):
+        raise CredentialsError(f"{source}: {problem}")
+    return url.rstrip("/")
+
+
+# The credentials file
 
 
 def credentials_path(environ: Mapping[str, str]) -> str:
@@ -37,7 +97,7 @@ def credentials_path(environ: Mapping[str, str]) -> str:
 
 
 def load_profile(path: str, wanted: str | None) -> Profile:
-    """Return the wanted profile, by its name, its workspace's slug or its workspace's name; by default the current one.
+    """Return a profile by its name, its workspace's slug or its workspace's name, by default the current one.
 
     :raises CredentialsError: when the file or the profile is missing, broken or without a token
     """

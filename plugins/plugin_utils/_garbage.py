@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keep Python's garbage collector from walking a growing inventory over and over."""
+"""Pause Python's garbage collector, which would walk a growing inventory over and over."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from contextlib import contextmanager
 
 @contextmanager
 def paused_garbage_collection() -> Iterator[None]:
-    """Collect no cycles for a while: a fleet is a million values without any, and looking for some takes a fifth of the time."""
+    """Collect no cycles in the block: a fleet is a million values without any, and the search takes a fifth of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
-    if gc.get_freeze_count():  # by this, for an inventory of before, which a refresh may have replaced
+    if gc.get_freeze_count():  # an earlier inventory was frozen here, and a refresh may have replaced it
         gc.unfreeze()
         gc.collect()
     try:
         yield
     finally:
-        gc.freeze()  # else the first collection would make up for all that were left out
+        gc.freeze()  # otherwise the first collection would take all the time that was saved
         if was_enabled:
             gc.enable()

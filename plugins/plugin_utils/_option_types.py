@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Check the types of options against the documentation, more strictly than ansible-core, and say what was meant."""
+"""Check the types of options against the documentation, more strictly than ansible-core, and suggest what was meant."""
 
 from __future__ import annotations
 
@@ -13,9 +13,15 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
+
+
+class OptionError(SourceError):
+    """A problem of the inventory file or of what it refers to; the message names the option."""
+
 
 def well_typed(definitions: Mapping[str, Any], given: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the options of the file that ansible-core can take as they are, so that it does not stop at the first wrong one."""
+    """Return the options of the file that ansible-core accepts as they are, so that it does not stop at the first wrong one."""
     return {
         name: _cast(definitions[name], value)
         for name, value in given.items()
@@ -24,7 +30,7 @@ def well_typed(definitions: Mapping[str, Any], given: Mapping[Any, Any]) -> dict
 
 
 def type_problem(name: str, definition: Mapping[str, Any], value: Any) -> str | None:
-    """Say what is wrong with an option's type or choice; ansible-core would take ``validate_certs: flase`` for false."""
+    """Return what is wrong with an option's type or choice; ansible-core reads ``validate_certs: flase`` as false."""
     if value is None:
         return None
     value = _cast(definition, value)
@@ -60,7 +66,7 @@ def _kind(value: Any) -> str:
 
 
 def _cast(definition: Mapping[str, Any], value: Any) -> Any:
-    """Turn what YAML made of an unquoted value into what was written."""
+    """Return an unquoted value as it was written, where YAML made something else of it."""
     kind = definition.get("type")
     if kind == "str" and isinstance(value, datetime.date):
         return value.isoformat()  # api_version: 2026-01-21
@@ -88,7 +94,7 @@ def _is_integer(value: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    # A vaulted text is no str before ansible-core 2.19, so what is no text is listed instead.
+    # A vaulted text is not a str before ansible-core 2.19, so this lists what is not text instead.
     return not isinstance(value, (dict, list, bool, float, bytes))
 
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keep a Ctrl-C from being lost in ansible-core's templates."""
+"""Re-raise a KeyboardInterrupt that a template of ansible-core swallowed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from types import FrameType
 
 
 @contextmanager
-def heeded_interrupts() -> Iterator[None]:
-    """Raise at the end what a Ctrl-C raised at once, if that has gone under.
+def reraise_swallowed_interrupt() -> Iterator[None]:
+    """Raise at the end what Ctrl-C raised in the block, if something swallowed it.
 
-    When it falls into the end of one of the contexts of core's templates, since 2.19, they raise a ``RuntimeError`` in its
-    stead, which core takes for an expression that failed.
+    Since 2.19, when Ctrl-C interrupts the end of a context of core's templates, they raise a ``RuntimeError`` instead, and core
+    treats it as an expression that failed.
     """
     handler = signal.getsignal(signal.SIGINT)
     if not callable(handler) or threading.current_thread() is not threading.main_thread():

@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Domains of gateways, base URLs of the service, and which names and addresses mean this machine."""
+
+from __future__ import annotations
+
+import re
+import socket
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+RESERVED_NAMES = frozenset({"all", "ungrouped", "_meta", "localhost", "localhost.localdomain"})
+
+_DOMAIN = re.compile(
+    r"(?P<name>(?=.{1,190}(?::|$))(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*(?=[a-z0-9-]*[a-z])[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)"
+    r"(?::(?P<port>[0-9]{1,5}))?"
+)
+
+
+def split_domain(text: str) -> tuple[str, int | None] | None:
+    """Split a gateway's ``domain`` or ``domain:port``, in lower case and without a trailing dot; None where it is neither."""
+    match = _DOMAIN.fullmatch(re.sub(r"\.(?=:|\Z)", "", text.lower(), count=1))
+    if match is None:
+        return None
+    port = int(match["port"]) if match["port"] else None
+    return (match["name"], port) if port is None or 1 <= port <= 65535 else None
+
+
+def url_problem(url: str) -> str | None:
+    """Return why a text cannot be the base URL of the service, to which the API key is sent."""
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        return f"{url!r} is no URL, write one such as 'https://cloud-api.phala.com/api/v1'"
+    if parts.username is not None or parts.password is not None:
+        return "holds a user name or password: remove it, the API key is sent apart"
+    if parts.scheme not in ("http", "https") or not host or not re.fullmatch(r"[\x21-\x7e]+", url):
+        return f"{url!r} is no URL, write one such as 'https://cloud-api.phala.com/api/v1'"
+    if parts.query or parts.fragment:
+        return f"{url!r} must end with the path: remove the part from '?' or '#' on"
+    if parts.scheme == "http" and not _is_loopback(host):
+        return f"{url!r} would send the API key unencrypted to another machine: use https"
+    return None
+
+
+def is_reserved(name: str) -> bool:
+    """Return whether Ansible or the resolver takes a host's name for this machine, or for something that is not a host."""
+    if name.lower().rstrip(".") in RESERVED_NAMES:
+        return True
+    if not name[0].isdigit():
+        return False
+    try:
+        address = socket.inet_aton(name)  # as the resolver reads it: 127.1 and 2130706433 too
+    except OSError:
+        return False
+    return address[0] == 127 or address == bytes(4)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What one app of a response shows: which CVMs, and whether they have a form that the plugin knows."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm, Identity
+from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
+from ansible_collections.phala.cloud.plugins.plugin_utils._filters import FILTERED_VARIABLES
+from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import SHAPES, SPARSE, Raw, shape_of
+
+App = dict[str, Any]  # a JSON object of the API
+
+
+class Entry(NamedTuple):
+    """A CVM that an app shows, and whether it is the app's current one."""
+
+    cvm: Raw
+    identity: Identity
+    is_current: bool
+
+
+def app_fault(app: App) -> str | None:
+    """Return what is wrong with an app's structure, as far as its CVMs depend on it."""
+    listed, current = app.get("cvms"), app.get("current_cvm")
+    if not isinstance(listed, (list, type(None))):
+        return f"cvms of app {named(app, 'app_id')} is {type(listed).__name__} where a list belongs"
+    for cvm in [*(listed or ()), {} if current is None else current]:
+        if not isinstance(cvm, dict):
+            return f"a CVM of app {named(app, 'app_id')} is {type(cvm).__name__} where an object belongs"
+        for name in IDENTIFIERS:
+            if not isinstance(cvm.get(name), (str, type(None))):
+                return f"{name} of a CVM of app {named(app, 'app_id')} is {cvm[name]!r} where text belongs"
+    return None
+
+
+class ShapeError(SourceError):
+    """The CVMs of a response have a form that the plugin does not know."""
+
+
+def refuse_unknown_shape(apps: Iterable[App], url: str) -> None:
+    """Raise where no known shape fits the CVMs of a response, instead of a fleet of hosts without values.
+
+    :raises ShapeError: which names what is missing
+    """
+    if fault := _shape_fault(apps):
+        raise ShapeError(
+            f"{url}/apps: the response has a form that this version of the collection does not know: {fault}. Check api_url and"
+            " api_version, or update the collection."
+        )
+
+
+def _shape_fault(apps: Iterable[App]) -> str | None:
+    cvms = [entry.cvm for app in apps for entry in entries(app)]
+    identified = [any(cvm.get(name) for name in IDENTIFIERS) for cvm in cvms]
+    if cvms and not any(identified):
+        return f"no CVM has {_any_of(IDENTIFIERS)}"
+    without_status = next((cvm for cvm, has_id in zip(cvms, identified, strict=True) if has_id and "status" not in cvm), None)
+    if without_status is not None:
+        return f"CVM {named(without_status, 'vm_uuid')} has no status"
+    if not all(identified) and all(shape_of(cvm) is SPARSE for cvm in cvms):
+        fields = sorted(name for shape in SHAPES for name in shape.fields)
+        return f"a CVM has no identifier, and no CVM has {_any_of(fields)}"
+    return None
+
+
+def condense_app(app: dict[str, Any]) -> dict[str, Any]:
+    """Return the app with only the identifiers of a current CVM that is also in ``cvms``, which halves the memory."""
+    current = app.get("current_cvm") or {}
+    identifiers = {name: current[name] for name in IDENTIFIERS if current.get(name)}
+    is_listed = any(_is_same(cvm, current) for cvm in app.get("cvms") or ())
+    return {**app, "current_cvm": identifiers} if identifiers and is_listed else app
+
+
+def filter_states(app: App) -> frozenset[Hashable]:
+    """Return which CVMs an app shows, each with the values that filters decide by."""
+    return frozenset(
+        (cvm.identity, repr([cvm.value(name) for name in FILTERED_VARIABLES]), repr(cvm.node_names))
+        for cvm in read_app(app, account="")
+    )
+
+
+def read_app(app: App, *, account: str) -> Iterator[Cvm]:
+    """Yield the CVMs that an app shows and that have an identifier and are not deleted."""
+    shown = [entry for entry in entries(app, account) if not entry.cvm.get("deleted_at")]
+    metadata: dict[str, Any] = {name: value for name, value in app.items() if name not in ("cvms", "current_cvm")}
+    is_only_cvm = len(shown) == 1 and not _has_more_cvms(app)
+    for cvm, identity, is_current in shown:
+        if any(identity.identifiers()):
+            shape = shape_of(cvm)
+            core = shape.read(cvm, metadata, is_current)
+            yield Cvm(identity, core, cvm, shape.node_names(cvm), shape.hidden, is_only_cvm)
+
+
+def entries(app: App, account: str = "") -> list[Entry]:
+    """Return each CVM that the app shows once; ``current_cvm`` is one of ``cvms``, or one that they lack."""
+    current = app.get("current_cvm") or {}
+    found: list[Entry] = []
+    for cvm in app.get("cvms") or ():
+        if all(cvm != entry.cvm for entry in found):
+            found.append(Entry(cvm, _identity(cvm, account), _is_same(cvm, current)))
+    if current and not any(entry.is_current for entry in found):
+        found.append(Entry(current, _identity(current, account), is_current=True))
+    return found
+
+
+def named(raw: Raw, identifier: str) -> str:
+    """Return an app or a CVM as messages name it; the API's text is quoted."""
+    return f"{raw.get('name') or ''!r} ({identifier} {raw.get(identifier)!r})"
+
+
+def _identity(cvm: Raw, account: str) -> Identity:
+    vm_uuid, instance_id, id_ = (str(cvm.get(name) or "").lower() or None for name in IDENTIFIERS)
+    return Identity(account, vm_uuid, instance_id, id_)
+
+
+def _is_same(one: Raw, other: Raw) -> bool:
+    """Return whether two entries are one CVM: by the most specific identifier that both have."""
+    for name in IDENTIFIERS:
+        if one.get(name) and other.get(name):
+            return str(one[name]).lower() == str(other[name]).lower()
+    return False
+
+
+def _has_more_cvms(app: App) -> bool:
+    count = app.get("cvm_count")
+    return isinstance(count, int) and count > 1
+
+
+def _any_of(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}"

@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Store fleets in ansible-core's inventory cache, so that no other source or account reads them as its own."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, Report
+from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Settings
+
+FORMAT = 1  # of what is stored: another format is another entry
+
+
+@dataclass(frozen=True)
+class StoredFleet:
+    """The apps that the service returned for each query, and when they were saved (seconds since the epoch)."""
+
+    apps: list[list[Any]]
+    saved: float
+
+    def age(self, now: float) -> float | None:
+        """Return the age in seconds, or None for an entry from the future: the clock was set back."""
+        return now - self.saved if now >= self.saved else None
+
+
+class Seal:
+    """Sign what is stored with everything that sets a source apart: its queries, and the API key, which is not stored."""
+
+    def __init__(self, *, key: str, url: str, version: str, queries: Sequence[Mapping[str, Sequence[str]]]) -> None:
+        self._key = key.encode()
+        self._source = json.dumps([FORMAT, url, version, [sorted(query.items()) for query in queries]])
+
+    @property
+    def entry(self) -> str:
+        """The name of the entry in the cache."""
+        return f"phala_cloud_{self._code('entry')[:40]}"
+
+    def signed(self, fleet: StoredFleet) -> str:
+        """Return the fleet as one text, which :meth:`verified` accepts with the same key, URL, version and queries only."""
+        content = json.dumps({"saved": fleet.saved, "apps": fleet.apps})
+        return f"{self._code(content)}\n{content}"
+
+    def verified(self, text: Any) -> StoredFleet | None:
+        """Return the fleet of an entry, or None where the entry is damaged or belongs to another source."""
+        code, _newline, content = text.partition("\n") if isinstance(text, str) else ("", "", "")
+        if not hmac.compare_digest(code.encode("utf-8", "replace"), self._code(content).encode()):
+            return None
+        stored = json.loads(content)
+        return StoredFleet(stored["apps"], stored["saved"])
+
+    def _code(self, content: str) -> str:
+        return hmac.new(self._key, f"{self._source}\n{content}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+class FleetCache:
+    """The entry of one source in a cache; whatever fails there is a warning, because the service can be asked instead."""
+
+    def __init__(self, store: Any, settings: Settings, report: Report) -> None:
+        (account,) = settings.accounts
+        self._seal = Seal(key=account.key, url=account.url, version=settings.api.version, queries=settings.queries)
+        self._store = store
+        self._report = report
+
+    def load(self) -> StoredFleet | None:
+        """Return what is stored, however old, or None."""
+        try:
+            text = self._store.get(self._seal.entry)
+        except Exception as error:  # a cache plugin may raise anything
+            self._warn(f"The inventory cache cannot be read, so the service is asked: {error}")
+            return None
+        stored = None if text is None else self._seal.verified(text)
+        if text is not None and stored is None:
+            self._warn("The inventory cache holds a damaged entry, so the service is asked.")
+        return stored
+
+    def save(self, apps: list[list[Any]], now: float) -> None:
+        """Write now: core's own writing comes when the hosts are in the inventory, too late to fail."""
+        self._store[self._seal.entry] = self._seal.signed(StoredFleet(apps, now))
+        try:
+            self._store.update_cache_if_changed()
+        except Exception as error:  # as above
+            self._warn(f"The inventory cache cannot be written, so the next run asks the service again: {error}")
+            self._store.pop(self._seal.entry)
+
+    def _warn(self, text: str) -> None:
+        self._report(Diagnostic(Level.WARNING, text))

@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Evaluate the user's expressions for one host by ansible-core, before anything is in the inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible.errors import AnsibleParserError, AnsibleUndefinedVariable
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._interrupts import reraise_swallowed_interrupt
+from ansible_collections.phala.cloud.plugins.plugin_utils._settings import ConstructedSettings
+from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker, plain
+
+
+@dataclass
+class Recorder:
+    """Stand in for the inventory while core's constructed features run, and keep what they add to a host.
+
+    ``left_out`` has the reason for each composed variable that cannot be published.
+
+    Core adds hosts as it goes, so an error in a strict source would leave the earlier ones behind.
+    """
+
+    host: str
+    variables: dict[str, Any] = field(default_factory=dict)
+    groups: list[str] = field(default_factory=list)
+    parents: list[tuple[str, str]] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def set_variable(self, _host: str, name: str, value: Any) -> None:
+        self.variables[name] = value
+
+    def add_group(self, group: str) -> str:
+        return plain(group)
+
+    def add_host(self, _host: str, group: str) -> None:
+        self.groups.append(plain(group))
+
+    def add_child(self, group: str, child: str) -> None:
+        if child is self.host:
+            self.groups.append(plain(group))
+        else:
+            self.parents.append((plain(group), plain(child)))
+
+    def all_groups(self) -> set[str]:
+        """Return every group that was named, as a host's or as a parent."""
+        return {*self.groups, *(group for family in self.parents for group in family)}
+
+
+class Expressions:
+    """The expressions and templates of one source, which Ansible's plugin object evaluates."""
+
+    def __init__(self, plugin: Any, constructed: ConstructedSettings) -> None:
+        self._plugin = plugin
+        self._constructed = constructed
+
+    @property
+    def are_constructed(self) -> bool:
+        """Whether there is anything to construct."""
+        options = self._constructed
+        return bool(options.compose or options.groups or options.keyed_groups)
+
+    @reraise_swallowed_interrupt()  # unless strict, core goes on with the next variable or group
+    def construct(self, host: str, variables: Mapping[str, Any], marker: Marker) -> Recorder:
+        """Return the variables, groups and parents of groups that compose, groups and keyed_groups give a host.
+
+        :param variables: what the expressions see
+        :raises AnsibleError: by core, when ``strict`` is set and an expression fails
+        """
+        options, plugin = self._constructed, self._plugin
+        recorder = Recorder(host)
+        with self._recorded_by(recorder):
+            known = dict(variables)
+            plugin._set_composite_vars(options.compose, known, host, strict=options.strict)
+            # Two harmless texts joined by an expression can be a template, so each result is marked anew.
+            recorder.variables, recorder.left_out = marker.mark_variables(recorder.variables)
+            known.update(recorder.variables)
+            plugin._add_host_to_composed_groups(options.groups, known, host, strict=options.strict, fetch_hostvars=False)
+            plugin._add_host_to_keyed_groups(options.keyed_groups, known, host, strict=options.strict, fetch_hostvars=False)
+        return recorder
+
+    def is_met(self, condition: str, variables: Mapping[str, Any]) -> bool:
+        """Decide one of host_filters for a host.
+
+        :raises AnsibleParserError: when it fails or its result is not a boolean
+        """
+        plugin = self._plugin
+        try:
+            if not hasattr(plugin.templar, "evaluate_expression"):
+                # Before 2.19 a result is returned as text, so its type must be queried inside the template.
+                is_boolean = plugin._compose(f"({condition}) is boolean", variables)
+            result = plugin._compose(condition, variables)
+        except AnsibleUndefinedVariable as error:
+            hint = f"{error}; write variables with their hostvars_prefix, such as 'phala_status'"
+            raise _failure("host_filters", condition, hint) from None
+        except Exception as error:  # before 2.19 an expression raises whatever Python raises in it
+            raise _failure("host_filters", condition, error) from None
+        if hasattr(plugin.templar, "evaluate_expression"):
+            is_boolean = isinstance(result, bool)
+        if not is_boolean:
+            raise AnsibleParserError(
+                f"host_filters: {condition!r} gave {result!r}, neither true nor false: write a comparison, such as"
+                " 'phala_is_dev is true' or '(phala_vcpu or 0) >= 4'"
+            )
+        return bool(result)
+
+    def name(self, template: str, variables: Mapping[str, Any]) -> str:
+        """Render one of hostnames for a host, to nothing where a variable in it is undefined.
+
+        :raises AnsibleParserError: when it fails, or is undefined and ``strict`` is set
+        """
+        templar = self._plugin.templar
+        try:
+            with seeing(templar, variables):
+                text = str(templar.template(template))
+        except AnsibleUndefinedVariable as error:
+            if self._constructed.strict:
+                raise _failure("hostnames", template, error) from None
+            return ""
+        except Exception as error:  # as above
+            raise _failure("hostnames", template, error) from None
+        return "" if text == "None" else text  # some versions render a null alone as this text
+
+    @contextmanager
+    def _recorded_by(self, recorder: Recorder) -> Iterator[None]:
+        inventory, self._plugin.inventory = self._plugin.inventory, recorder
+        try:
+            yield
+        finally:
+            self._plugin.inventory = inventory
+
+
+@contextmanager
+def seeing(templar: Any, variables: Mapping[str, Any]) -> Iterator[None]:
+    """Let the templates of the block see these variables, and those afterwards what they saw before."""
+    before, templar.available_variables = templar.available_variables, variables
+    try:
+        yield
+    finally:
+        templar.available_variables = before
+
+
+def _failure(option: str, expression: str, error: Exception | str) -> AnsibleParserError:
+    """Return an error that must be raised without its cause: core shows the cause with lines of the file, maybe the key's."""
+    return AnsibleParserError(f"{option}: {str(expression)!r} failed: {error}")

@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is known of one CVM, in the same form for every API version."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypedDict
+
+
+class CoreVariables(TypedDict):
+    """The host variables that every API version gives, null where a response does not include the value.
+
+    ``memory`` is in MB, ``disk_size`` in GB, ``app`` the app's own metadata. The values are the API's, so their types are not
+    certain.
+    """
+
+    name: Any
+    vm_uuid: Any
+    instance_id: Any
+    app_id: Any
+    status: Any
+    region: Any
+    node: Any
+    node_id: Any
+    base_image: Any
+    is_dev: Any
+    vcpu: Any
+    memory: Any
+    disk_size: Any
+    gpu_count: Any
+    instance_type: Any
+    kms_type: Any
+    kms_slug: Any
+    kms_id: Any
+    listed: Any
+    updated_at: Any
+    gateway_domain: Any
+    team_slug: Any
+    team_name: Any
+    app_name: Any
+    is_current: bool
+    app: dict[str, Any]
+
+
+CORE_VARIABLES = tuple(CoreVariables.__annotations__)
+
+
+class Identity(NamedTuple):
+    """What tells a CVM from every other one: its account, and its identifiers in lower case, None where it has none."""
+
+    account: str
+    vm_uuid: str | None
+    instance_id: str | None
+    id: str | None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The account, and the kind and value of the most specific identifier."""
+        kind, value = next(self.identifiers(), ("", ""))
+        return self.account, kind, value
+
+    def identifiers(self) -> Iterator[tuple[str, str]]:
+        """Yield the names and values of the identifiers that the CVM has, the most specific first."""
+        for name in IDENTIFIERS:
+            if value := getattr(self, name):
+                yield name, value
+
+    def digits(self) -> str:
+        """Return hex digits of the CVM's own: those of its vm_uuid, else of its instance id, then those of a hash."""
+        readable = re.sub(r"[^0-9a-f]", "", self.vm_uuid or self.instance_id or "")
+        return readable + hashlib.sha256(repr(self.key).encode("utf-8", "replace")).hexdigest()
+
+
+IDENTIFIERS = ("vm_uuid", "instance_id", "id")  # most to least specific
+
+
+@dataclass(frozen=True)
+class Cvm:
+    """One CVM of a response.
+
+    ``fields`` is the API's own JSON object, ``node_names`` are the names that the ``node`` filter knows it by, ``hidden`` are the
+    filters that its response does not show, and ``is_only_cvm`` says that its app has no other CVM.
+    """
+
+    identity: Identity
+    core: CoreVariables
+    fields: Mapping[str, Any]
+    node_names: tuple[Any, ...]
+    hidden: frozenset[str]
+    is_only_cvm: bool
+
+    def value(self, name: str) -> Any:
+        """Return the core variable of this name."""
+        return self.core[name]  # type: ignore[literal-required]
+
+    @property
+    def label(self) -> str:
+        """The CVM as messages name it; the API's text is quoted."""
+        _account, kind, value = self.identity.key
+        return f"{self.core['name'] or ''!r} ({kind} {value!r})"

@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filters of CVMs: their names, how they are read from a file, become queries of the service, and are decided for a CVM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm
+from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import OptionError, shown, suggest
+from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Filter
+
+# The service's own names. Each but search, which looks into several fields, is compared with the core variable of its name.
+FILTERS = ("base_image", "instance_type", "kms_slug", "kms_type", "listed", "node", "region", "search", "status")
+FILTERED_VARIABLES = tuple(name for name in FILTERS if name != "search")
+NOT_FOR_EXCLUSION = {"search": "only the service can search, so it cannot exclude"}
+
+
+class FilterReader:
+    """Read the filters of a file.
+
+    :param render: renders the templates of a value; its first argument is where the value is in the file
+    :param problems: gets every problem found
+    """
+
+    def __init__(self, render: Callable[[str, Any], Any], problems: list[str]) -> None:
+        self._render = render
+        self._problems = problems
+
+    def entry(self, entry: Mapping[Any, Any], where: str, refused: Mapping[str, str] | None = None) -> Filter:
+        """Return the filters of one dictionary, in the order of their names; ``refused`` has names and why not."""
+        checked: dict[str, tuple[str, ...]] = {}
+        for name, value in entry.items():
+            if refused and name in refused:
+                self._problems.append(f"{where}.{name}: {refused[name]}")
+            elif name not in FILTERS:
+                known = [known for known in FILTERS if known not in (refused or ())]
+                self._problems.append(f"{where}: unknown filter {name!r}: {suggest(name, known)}")
+            else:
+                checked[name] = tuple(dict.fromkeys(self._values(f"{where}.{name}", name, value)))
+        return {name: checked[name] for name in sorted(checked)}
+
+    def entries(self, given: Iterable[Any], option: str, refused: Mapping[str, str] | None = None) -> list[Filter]:
+        """Return the filters of a list of dictionaries."""
+        filters = []
+        for position, entry in enumerate(given):
+            where = f"{option}[{position}]"
+            if not isinstance(entry, Mapping):
+                self._problems.append(f"{where}: expected a dictionary of filters, got {shown(entry)}")
+            elif not entry:
+                self._problems.append(f"{where}: is empty, which would mean every CVM: remove it or write a filter")
+            else:
+                filters.append(self.entry(entry, where, refused))
+        return filters
+
+    def _values(self, where: str, name: str, value: Any) -> Iterator[str]:
+        """Yield the values of one filter as texts. A list may hold templates, and a template may give a list."""
+        try:
+            if _is_list(value):
+                values = [self._render(where, single) for single in value]
+            else:
+                rendered = self._render(where, value)
+                values = list(rendered) if _is_list(rendered) else [rendered]
+            if not values:
+                raise OptionError(f"{where}: is an empty list: remove it or give it a value")
+        except OptionError as problem:
+            self._problems.append(str(problem))
+            return
+        for single in values:
+            try:
+                yield _value(where, name, single)
+            except OptionError as problem:
+                self._problems.append(str(problem))
+
+
+def single_valued(entry: Filter) -> Iterator[Filter]:
+    """Yield one query for each combination of values; the service accepts a list for ``status`` alone."""
+    choices: list[list[tuple[str, ...]]] = [
+        [values] if name == "status" else [(value,) for value in values] for name, values in entry.items()
+    ]
+    for combination in product(*choices):
+        yield dict(zip(entry, combination, strict=True))
+
+
+def unmet_filter(cvm: Cvm, query: Filter, decided_by_service: Iterable[str]) -> str | None:
+    """Return the first filter of a query that the CVM does not match, apart from those that the service has decided."""
+    return next((name for name in query if name not in decided_by_service and not _matches(cvm, name, query[name])), None)
+
+
+def decided_by_service(query: Filter, cvms: Sequence[Cvm]) -> set[str]:
+    """Return the filters that only the service can decide for an app, because its CVMs do not show the value."""
+    decided = {"search"}
+    if "node" in query and not any(_matches(cvm, "node", query["node"]) for cvm in cvms):
+        decided.add("node")
+    if cvms:
+        decided |= frozenset.intersection(*(cvm.hidden for cvm in cvms))
+    return decided
+
+
+def is_excluded(cvm: Cvm, exclude: Filter) -> bool:
+    """Return whether a CVM matches every filter of an entry of ``exclude_filters``."""
+    return all(_matches(cvm, name, wanted) for name, wanted in exclude.items())
+
+
+def _matches(cvm: Cvm, name: str, wanted: tuple[str, ...]) -> bool:
+    if name == "node":
+        return any(node in wanted for node in cvm.node_names)
+    value = cvm.value(name)
+    if name == "listed":
+        return isinstance(value, bool) and str(value).lower() in wanted
+    if name == "base_image":
+        return isinstance(value, str) and any(part in value for part in wanted)
+    return value in wanted
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+
+
+def _value(where: str, name: str, value: Any) -> str:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise OptionError(f"{where}: is empty: remove it or give it a value")
+    if name == "listed":
+        try:
+            return "true" if boolean(value) else "false"
+        except TypeError:
+            raise OptionError(f"{where}: expected true or false, got {shown(value)}") from None
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        return str(value)
+    raise OptionError(f"{where}: expected text, got {shown(value)}: write it in quotes")

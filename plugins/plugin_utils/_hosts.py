@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The variables and built-in groups of hosts. Pure: nothing here reads or changes an inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible import constants as C
+from ansible.inventory.group import to_safe_group_name
+from ansible.utils.vars import isidentifier
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, Refusal
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CoreVariables, Cvm, Identity
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
+from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A CVM that becomes a host: its core variables, its connection, and its variables under their final names, marked.
+
+    ``groups`` has one entry for each dimension of ``group_by``, None where the CVM has no value.
+    """
+
+    identity: Identity
+    label: str
+    core: CoreVariables
+    connection: Address | Refusal | None
+    variables: dict[str, Any]
+    groups: tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host to publish: ``composed`` are the variables of the user's expressions, ``groups`` those besides the group of all."""
+
+    name: str
+    identity: Identity
+    variables: dict[str, Any]
+    composed: dict[str, Any]
+    groups: tuple[str, ...]
+
+
+class VariableNames:
+    """The final names of fields of the API and of core variables: with prefix and suffix, None where a name is not safe."""
+
+    def __init__(self, prefix: str, suffix: str) -> None:
+        self._prefix = prefix
+        self._suffix = suffix
+        self._finals: dict[str, str | None] = {}
+
+    def final(self, name: str) -> str | None:
+        """Return the final name of one field."""
+        if name not in self._finals:
+            final = f"{self._prefix}{name}{self._suffix}"
+            # Core's own names would change how Ansible works, whoever chose them.
+            is_safe = isidentifier(final) and not final.startswith("ansible_") and final not in _NAMES_OF_CORE
+            self._finals[name] = final if is_safe else None
+        return self._finals[name]
+
+    def rename(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields under their final names, without those whose name is not safe."""
+        finals = self._finals
+        if not fields.keys() <= finals.keys():
+            for name in fields:
+                self.final(name)
+        return {final: value for name, value in fields.items() if (final := finals[name]) is not None}
+
+    def without_affixes(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Return variables that have final names under the names that the fields had."""
+        start, end = len(self._prefix), -len(self._suffix) or None
+        return {
+            name[start:end]: value
+            for name, value in variables.items()
+            if name.startswith(self._prefix) and name.endswith(self._suffix)
+        }
+
+
+_NAMES_OF_CORE = {"omit", *C.INTERNAL_STATIC_VARS}
+
+
+def host_variables(cvm: Cvm, names: VariableNames, marker: Marker) -> tuple[dict[str, Any], list[Diagnostic]]:
+    """Return the variables of the CVM's host, and what they lack."""
+    variables = names.rename(cvm.fields)
+    variables.update(names.rename(cvm.core))
+    marked, left_out = marker.mark_variables(variables)
+    unsafe = [name for name in cvm.fields if names.final(name) is None]
+    if not left_out and not unsafe:
+        return marked, []
+    notes = [f"left out the field {name!r} of CVM {cvm.label}: it makes no safe variable name" for name in unsafe]
+    return marked, [
+        *(Diagnostic(Level.VERY_VERBOSE, note) for note in notes),
+        *variables_left_out(left_out, cvm.label),
+    ]
+
+
+def variables_left_out(left_out: Mapping[str, str], label: str) -> list[Diagnostic]:
+    """Return a warning for each variable of a host that cannot be published; the mapping has the reasons."""
+    return [
+        Diagnostic(Level.WARNING, f"left out variables that have {reason}", subjects=(f"{name} of {label}",))
+        for name, reason in left_out.items()
+    ]
+
+
+class GroupNames:
+    """The names of built-in groups, by dimension and value."""
+
+    def __init__(self, dimensions: Sequence[str], prefix: str) -> None:
+        self._dimensions = dimensions
+        self._prefix = prefix
+        self._names: dict[tuple[str, str], str] = {}
+
+    def of(self, core: CoreVariables) -> tuple[str | None, ...]:
+        """Return for each dimension the group of a CVM, None where it has no value."""
+        return tuple(self._name(dimension, dimension_value(core, dimension)) for dimension in self._dimensions)
+
+    def shared(self) -> list[Diagnostic]:
+        """Return a warning for each group that several values share."""
+        values: dict[str, list[str]] = {}
+        for (_dimension, value), name in self._names.items():
+            values.setdefault(name, []).append(repr(value))
+        text = "different values make the same group name and share the group"
+        return [
+            Diagnostic(Level.WARNING, text, subjects=(f"{name} ({', '.join(sorted(values[name]))})",))
+            for name in sorted(values)
+            if len(values[name]) > 1
+        ]
+
+    def _name(self, dimension: str, value: str | None) -> str | None:
+        if value is None:
+            return None
+        name = self._names.get((dimension, value))
+        if name is None:
+            name = to_safe_group_name(f"{self._prefix}{dimension}_{value}", force=True, silent=True)
+            self._names[dimension, value] = name
+        return name
+
+
+def _listed(core: CoreVariables) -> str | None:
+    return str(core["listed"]).lower() if isinstance(core["listed"], bool) else None
+
+
+def _os_type(core: CoreVariables) -> str | None:
+    return ("dev" if core["is_dev"] else "prod") if isinstance(core["is_dev"], bool) else None
+
+
+# The dimensions whose value is not the core variable of the same name.
+_DERIVED: dict[str, Callable[[CoreVariables], Any]] = {
+    "app": lambda core: core["app_name"],
+    "team": lambda core: core["team_slug"] or core["team_name"],
+    "listed": _listed,
+    "os_type": _os_type,
+}
+
+
+def dimension_value(core: CoreVariables, dimension: str) -> str | None:
+    """Return a CVM's value in a dimension of ``group_by`` as text, or None where it has none."""
+    derive = _DERIVED.get(dimension)
+    value = derive(core) if derive else core[dimension]  # type: ignore[literal-required]
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return None
+    return str(value) or None

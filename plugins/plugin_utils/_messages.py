@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the plugin reports beside the inventory: one kind of value, which is masked and cut in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+MAX_CHARACTERS = 200  # of a text that the plugin did not write itself
+MAX_SUBJECTS = 10  # how many hosts, values or the like one message lists
+
+
+class Level(IntEnum):
+    """Who sees a diagnostic: everybody, or whoever runs Ansible with so many ``-v``."""
+
+    WARNING = 0
+    VERBOSE = 1
+    VERY_VERBOSE = 2
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One message: what happened, with the ``option`` that it is about, the ``subjects`` that it concerns, and ``advice``.
+
+    Texts of the service belong in ``subjects``, where :func:`shown` cuts them.
+    """
+
+    level: Level
+    text: str
+    option: str = ""
+    subjects: tuple[str, ...] = ()
+    advice: str = ""
+
+
+Report = Callable[[Diagnostic], None]
+
+
+def merged(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return one diagnostic for all that differ only in their subjects, in the order of the first of each."""
+    subjects: dict[Diagnostic, dict[str, None]] = {}
+    for diagnostic in diagnostics:
+        kind = replace(diagnostic, subjects=())
+        subjects.setdefault(kind, {}).update(dict.fromkeys(diagnostic.subjects))
+    return [replace(kind, subjects=tuple(texts)) for kind, texts in subjects.items()]
+
+
+def shown(diagnostic: Diagnostic, mask: Callable[[str], str]) -> str:
+    """Return the message on one line, without API keys; a text is masked before it is cut, so that no part of a key stays."""
+    subjects = [cut(mask(subject)) for subject in diagnostic.subjects[:MAX_SUBJECTS]]
+    rest = len(diagnostic.subjects) - len(subjects)
+    listed = ", ".join(subjects) + (f" and {rest} more" if rest else "")
+    text = ": ".join(filter(None, (mask(diagnostic.option), mask(diagnostic.text), listed)))
+    return f"{text}. {mask(diagnostic.advice)}" if diagnostic.advice else text
+
+
+def cut(text: str, characters: int = MAX_CHARACTERS) -> str:
+    """Return the beginning of a text, with ``...`` where it goes on, and ``?`` for what a terminal would act on."""
+    printable = "".join(character if character.isprintable() else "?" for character in text[: characters + 1])
+    return printable if len(printable) <= characters else f"{printable[:characters]}..."

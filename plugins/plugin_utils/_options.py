@@ -1,0 +1,342 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Read and check the options of an inventory source, once, before the first request; nothing else reads options."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from ansible import constants as C
+from ansible.errors import AnsibleParserError
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import split_domain
+from ansible_collections.phala.cloud.plugins.plugin_utils._credentials import Key, choose_url, profile_key, refuse_bad_key
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES
+from ansible_collections.phala.cloud.plugins.plugin_utils._filters import NOT_FOR_EXCLUSION, FilterReader, single_valued
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
+from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import (
+    OptionError,
+    shown,
+    suggest,
+    type_problem,
+    well_typed,
+)
+from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import Mask
+from ansible_collections.phala.cloud.plugins.plugin_utils._settings import (
+    Account,
+    ApiSettings,
+    CacheSettings,
+    ConstructedSettings,
+    Filter,
+    GatewaySettings,
+    Settings,
+)
+from ansible_collections.phala.cloud.plugins.plugin_utils._trust import plain
+
+T = TypeVar("T")
+
+_DEFAULT = "default"  # core's name for where such a value comes from
+
+
+def read_settings(plugin: Any, path: str) -> Settings:
+    """Read and check the source's file, the environment and the CLI's credentials.
+
+    :raises AnsibleParserError: with every problem of the file at once
+    """
+    try:
+        config = plugin._read_config_data(path)
+    except AttributeError:  # core's own, of a file that holds a list or a text
+        raise AnsibleParserError(f"{path} holds no dictionary: begin it with 'plugin: phala.cloud.phala'") from None
+    reader = _Reader(plugin, config, path)
+    # Options see extra variables and nothing else, because there is no host yet.
+    before, plugin.templar.available_variables = plugin.templar.available_variables, plugin._vars
+    try:
+        settings = reader.read()
+    finally:
+        plugin.templar.available_variables = before
+    if reader.problems:
+        raise AnsibleParserError(settings.mask(_report(path, reader.problems)))
+    return settings
+
+
+def open_cache(plugin: Any, settings: Settings) -> Any:
+    """Return ansible-core's cache of the plugin, which keeps entries for as long as they may be used; None when it is off.
+
+    The plugin itself decides how fresh an entry is, by the time that is stored in it.
+    """
+    if not settings.cache.enabled:
+        return None
+    if 0 < settings.cache.timeout < settings.cache.stale:
+        plugin.set_option("cache_timeout", settings.cache.stale)
+        plugin.load_cache_plugin()
+    return plugin.cache
+
+
+def _report(path: str, problems: list[str]) -> str:
+    if len(problems) == 1:
+        return f"{path}: {problems[0]}"
+    numbered = "\n".join(f"({number}) {problem}" for number, problem in enumerate(problems, start=1))
+    return f"{path} has {len(problems)} problems:\n{numbered}"
+
+
+class _Reader:
+    """Collect the settings and, instead of stopping at the first, all problems."""
+
+    def __init__(self, plugin: Any, config: Mapping[Any, Any], path: str) -> None:
+        self.plugin = plugin
+        self.config = config
+        self.path = path
+        self.problems: list[str] = []
+        self.diagnostics: list[Diagnostic] = []
+        # A key may be where it does not belong, such as in api_url, so every one that is seen is masked.
+        self.keys = [str(config.get("api_key") or ""), os.environ.get("PHALA_CLOUD_API_KEY", "")]
+        self.option = plugin.get_option
+
+    def read(self) -> Settings:
+        self._check_names_and_types()
+        prefix, suffix = self._variable_affixes()
+        account = self._account()
+        return Settings(
+            path=self.path,
+            accounts=(account,),
+            api=self._api(),
+            cache=self._cache(),
+            queries=self._queries(),
+            excludes=self._excludes(),
+            host_filters=tuple(self._texts("host_filters", "a Jinja2 condition such as 'phala_vcpu >= 4'")),
+            hostnames=self._hostnames(prefix, suffix),
+            prefix=prefix,
+            suffix=suffix,
+            group=self._group(),
+            group_by=tuple(dict.fromkeys(self.option("group_by") or ())),
+            group_prefix=self.option("group_prefix") or "",
+            gateway=self._gateway(),
+            constructed=self._constructed(),
+            mask=Mask(self.keys),
+            diagnostics=tuple(self.diagnostics),
+        )
+
+    def _check_names_and_types(self) -> None:
+        definitions = self.plugin.option_definitions
+        for name, value in self.config.items():
+            if name not in definitions:
+                self.problems.append(f"unknown option {name!r}: {suggest(name, definitions)}")
+            elif problem := type_problem(name, definitions[name], value):
+                self.problems.append(problem)
+
+    # The service and its key
+
+    def _account(self) -> Account:
+        key = self._attempt(self._key)
+        if key:
+            self.keys.append(key.text)
+            self._attempt(lambda: refuse_bad_key(key))
+        default = self.plugin.option_definitions["api_url"]["default"]
+        source = self._source("api_url")
+        given = self._attempt(lambda: self._text("api_url")) if source != _DEFAULT else None
+        url = self._attempt(lambda: choose_url(key, given, source, default))
+        return Account(name="", url=url or default, key=key.text if key else "", key_source=key.source if key else "")
+
+    def _key(self) -> Key:
+        """Return the API key: the file's, else that of a profile in the file, the environment's, or that of the CLI's profile.
+
+        A key in the file that is wrong does not give way to another one.
+        """
+        is_in_file = self.config.get("api_key") is not None
+        wanted = self._text("profile")
+        given = self._text("api_key") if is_in_file or not wanted else None
+        if is_in_file and wanted:
+            text = f"{self.path}: profile {wanted!r} is not used, because api_key is set too"
+            self.diagnostics.append(Diagnostic(Level.WARNING, text))
+        if given:
+            return Key(given, self._source("api_key"))
+        if is_in_file:
+            raise OptionError("api_key: is empty: remove it or give it a value")
+        return profile_key(wanted, os.environ)
+
+    def _api(self) -> ApiSettings:
+        ca_path = self._existing_path("ca_path")
+        return ApiSettings(
+            version=self._version(),
+            timeout=self._integer("timeout", 1),
+            retries=self._integer("retries", 0),
+            verify=(ca_path or True) if self.option("validate_certs") else False,
+            page_size=self._integer("page_size", 1, 100),
+            concurrency=self._integer("concurrency", 1, 32),
+        )
+
+    def _version(self) -> str:
+        version = plain(self.option("api_version") or "")  # requests 2.28.0 refuses marked text in a header
+        if not re.fullmatch(r"[A-Za-z0-9.-]+", version):
+            self.problems.append(f"api_version: {version!r} is no version, write one such as '2026-01-21'")
+        return version
+
+    def _cache(self) -> CacheSettings:
+        cache = CacheSettings(
+            enabled=bool(self.option("cache")),
+            timeout=self.option("cache_timeout") or 0,
+            stale=self._integer("cache_stale", 0),
+        )
+        if cache.stale and not cache.enabled:
+            text = f"{self.path}: cache_stale does nothing while the cache is off: set 'cache: true' too"
+            self.diagnostics.append(Diagnostic(Level.WARNING, text))
+        return cache
+
+    # Which CVMs
+
+    def _queries(self) -> tuple[Filter, ...]:
+        reader = FilterReader(self._rendered, self.problems)
+        filters = self.option("filters")
+        entries = [reader.entry(filters, "filters")] if filters else []
+        entries += reader.entries(self.option("include_filters") or (), "include_filters")
+        queries = (query for entry in entries or [{}] for query in single_valued(entry))
+        return tuple({tuple(query.items()): query for query in queries}.values())
+
+    def _excludes(self) -> tuple[Filter, ...]:
+        reader = FilterReader(self._rendered, self.problems)
+        return tuple(reader.entries(self.option("exclude_filters") or (), "exclude_filters", NOT_FOR_EXCLUSION))
+
+    # What comes out
+
+    def _hostnames(self, prefix: str, suffix: str) -> tuple[str, ...]:
+        entries = tuple(self._texts("hostnames", "a core variable's name or a Jinja2 template"))
+        if not self.option("hostnames"):
+            self.problems.append("hostnames: is empty: name at least one variable, such as 'name'")
+        known = {f"{prefix}{name}{suffix}": name for name in CORE_VARIABLES} | {name: name for name in CORE_VARIABLES}
+        for entry in entries:
+            if entry not in known and "{" not in entry:
+                self.problems.append(
+                    f"hostnames: {entry!r} is no core variable: {suggest(entry, known)}; a template is written '{{{{ ... }}}}'"
+                )
+        # A template stays the object that the file gave, whose mark of trust core needs.
+        return tuple(known.get(entry, entry) for entry in entries)
+
+    def _variable_affixes(self) -> tuple[str, str]:
+        prefix, suffix = self.option("hostvars_prefix") or "", self.option("hostvars_suffix") or ""
+        if not re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", prefix) or prefix.startswith("ansible_"):
+            self.problems.append(
+                f"hostvars_prefix: {prefix!r} cannot begin a variable's name: use letters, digits and _, not 'ansible_'"
+            )
+        if not re.fullmatch(r"[A-Za-z0-9_]*", suffix):
+            self.problems.append(f"hostvars_suffix: {suffix!r} cannot end a variable's name: use letters, digits and _")
+        return prefix, suffix
+
+    def _group(self) -> str:
+        group = plain(self.option("group") or "")
+        beginnings = [f"{self.option('group_prefix') or ''}{dimension}_" for dimension in self.option("group_by") or ()]
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", group) or group in ("all", "ungrouped", "_meta"):
+            self.problems.append(
+                f"group: {group!r} cannot name the group of all CVMs: use letters, digits and _, not 'all', 'ungrouped' or"
+                " '_meta'"
+            )
+        elif taken := [beginning for beginning in beginnings if group.startswith(beginning)]:
+            self.problems.append(f"group: {group!r} would be taken for a group of group_by, whose names begin {taken[0]!r}")
+        return group
+
+    def _gateway(self) -> GatewaySettings | None:
+        domain = self._attempt(lambda: self._text("gateway_domain"))
+        if domain and split_domain(domain) is None:
+            self.problems.append(f"gateway_domain: {domain!r} is no domain name such as 'gateway.example.org' or '...:8443'")
+        gateway = GatewaySettings(
+            domain=domain,
+            port=self._integer("gateway_port", 1, 65535),
+            validate_certs=self.option("gateway_validate_certs"),
+            ca_path=self._existing_path("gateway_ca_path"),
+            ssh_port=self._integer("ssh_port", 1, 65535),
+            ssh_user=self.option("ssh_user") or "",
+        )
+        return gateway if self.option("connect_with") == "gateway" else None
+
+    def _constructed(self) -> ConstructedSettings:
+        # Core accepts other values on some versions and drops them without a message on others.
+        self._check_expressions("compose", (str,))
+        self._check_expressions("groups", (str, bool))
+        for position, entry in enumerate(self.option("keyed_groups") or ()):
+            if not isinstance(entry, Mapping) or not entry.get("key"):
+                self.problems.append(f"keyed_groups[{position}]: expected a dictionary with a key, got {shown(entry)}")
+        return ConstructedSettings(
+            strict=self.option("strict"),
+            compose=self.option("compose") or {},
+            groups=self.option("groups") or {},
+            keyed_groups=self.option("keyed_groups") or [],
+        )
+
+    def _check_expressions(self, name: str, kinds: tuple[type, ...]) -> None:
+        for variable, expression in (self.option(name) or {}).items():
+            if not isinstance(expression, kinds):
+                self.problems.append(
+                    f"{name}.{variable}: expected a Jinja2 expression, got {shown(expression)}: write it in quotes"
+                )
+
+    # One option
+
+    def _attempt(self, read: Callable[[], T]) -> T | None:
+        """Return what a function reads, or None where it finds a problem."""
+        try:
+            return read()
+        except OptionError as problem:
+            self.problems.append(str(problem))
+            return None
+
+    def _source(self, name: str) -> str:
+        """Return where the value comes from, as a message names it."""
+        # Core's own get_option_and_origin() does not see the file's values before 2.19.
+        plugin = self.plugin
+        given = well_typed(plugin.option_definitions, self.config)
+        _value, origin = C.config.get_config_value_and_origin(
+            name, plugin_type=plugin.plugin_type, plugin_name=plugin._load_name, direct=given
+        )
+        return f"{name} in {self.path}" if origin == "Direct" else str(origin).removeprefix("env: ")
+
+    def _integer(self, name: str, minimum: int, maximum: int | None = None) -> int:
+        value: int = self.option(name)
+        if value < minimum or (maximum is not None and value > maximum):
+            bounds = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+            self.problems.append(f"{name}: {value} is out of range, it takes {bounds}")
+        return value
+
+    def _existing_path(self, name: str) -> str | None:
+        path: str | None = self.option(name)
+        if path and not os.path.exists(path):
+            self.problems.append(f"{name}: there is no {path}")
+        return path
+
+    def _text(self, name: str) -> str | None:
+        """Return a text option with its templates rendered, or None where it is not set.
+
+        :raises OptionError: when a template fails or gives nothing
+        """
+        value = self.option(name)
+        if value is None or value == "":
+            return None
+        text = self._rendered(name, value)
+        if text is None or not str(text).strip():
+            raise OptionError(f"{name}: is empty once its template is resolved: pass the variable with -e")
+        return str(text)
+
+    def _texts(self, name: str, expected: str) -> list[str]:
+        texts = []
+        for position, entry in enumerate(self.option(name) or ()):
+            if isinstance(entry, str) and entry.strip():
+                texts.append(entry)
+            else:
+                self.problems.append(f"{name}[{position}]: expected {expected}, got {shown(entry)}")
+        return texts
+
+    def _rendered(self, where: str, value: Any) -> Any:
+        """Return a value with its template rendered.
+
+        :raises OptionError: when the template fails
+        """
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.plugin.templar.template(value)
+        except Exception as error:  # before 2.19 a template raises whatever Python raises in it
+            # Core quotes the value below its first sentence, and the value may be the key.
+            reason = "its template fails" if where == "api_key" else str(error).splitlines()[0].split(". ")[0]
+            raise OptionError(f"{where}: {reason}: pass the variable with -e NAME=VALUE, or correct the template") from None

@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Publish what was built in Ansible's inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ansible.errors import AnsibleParserError
+from ansible.utils.vars import combine_vars
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._build import Built
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import consumed
+from ansible_collections.phala.cloud.plugins.plugin_utils._sources import published_hosts
+
+
+def publish(inventory: Any, built: Built) -> None:
+    """Add the groups and hosts to the inventory, and empty the list of hosts.
+
+    :raises AnsibleParserError: before anything is added, when a group would be its own ancestor
+    """
+    _refuse_loops(inventory, built.families)
+    known = published_hosts(inventory)
+    inventory.add_group(built.group)
+    for parent, group in built.families:
+        inventory.add_group(group)
+        if parent is not None:
+            inventory.add_group(parent)
+            inventory.add_child(parent, group)
+    for name, value in built.group_variables.items():
+        inventory.set_variable(built.group, name, value)
+    for host in consumed(built.hosts):
+        inventory.add_host(host.name, built.group)
+        known[host.name] = host.identity
+        # Since 2.19 set_variable() copies and inspects each value, which are JSON's own types here.
+        target = inventory.get_host(host.name)
+        target.vars = combine_vars(target.vars, host.variables)
+        for name, value in host.composed.items():
+            inventory.set_variable(host.name, name, value)
+        for group in host.groups:
+            inventory.add_child(group, host.name)
+
+
+def _refuse_loops(inventory: Any, families: Iterable[tuple[str | None, str]]) -> None:
+    parents = {name: {parent.name for parent in group.parent_groups} for name, group in inventory.groups.items()}
+
+    def descends(group: str, ancestor: str) -> bool:
+        return group == ancestor or any(descends(parent, ancestor) for parent in parents.get(group, ()))
+
+    for parent, group in families:
+        if parent is None:
+            continue
+        if group == "all" or descends(parent, group):  # everything comes to descend from "all"
+            raise AnsibleParserError(
+                f"the group {group!r} cannot be a child of {parent!r}, which descends from it: change the names of groups by"
+                " group_prefix, or by prefix, separator or parent_group of keyed_groups"
+            )
+        parents.setdefault(group, set()).add(parent)
