@@ -12,7 +12,8 @@ Each is defined where it is raised, and the plugin turns them into errors of Ans
     │   └── UnavailableError the service cannot be reached, or cannot answer now
     ├── ShapeError           the response has a form that is not known (`_apps`)
     ├── UndecidableError     an exclusion depends on what the response does not show (`_cvms`)
-    └── AmbiguousError       two CVMs have one identifier (`_cvms`)
+    ├── AmbiguousError       two CVMs have one identifier (`_cvms`)
+    └── GroupLoopError       a group would be its own ancestor (`_publish`)
 """
 
 from __future__ import annotations

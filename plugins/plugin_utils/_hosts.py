@@ -91,19 +91,16 @@ def host_variables(cvm: Cvm, names: VariableNames, marker: Marker) -> tuple[dict
     unsafe = [name for name in cvm.fields if names.final(name) is None]
     if not left_out and not unsafe:
         return marked, []
-    notes = [f"left out the field {name!r} of CVM {cvm.label}: it makes no safe variable name" for name in unsafe]
+    text = "left out fields whose names are not safe names of variables"
     return marked, [
-        *(Diagnostic(Level.VERY_VERBOSE, note) for note in notes),
+        *(Diagnostic(Level.VERY_VERBOSE, text, subjects=(f"{name} of {cvm.label}",)) for name in unsafe),
         *variables_left_out(left_out, cvm.label),
     ]
 
 
 def variables_left_out(left_out: Mapping[str, str], label: str) -> list[Diagnostic]:
-    """Return a warning for each variable of a host that cannot be published; the mapping has the reasons."""
-    return [
-        Diagnostic(Level.WARNING, f"left out variables that have {reason}", subjects=(f"{name} of {label}",))
-        for name, reason in left_out.items()
-    ]
+    """Return a warning for each variable or key of a host that is not published; the mapping says why."""
+    return [Diagnostic(Level.WARNING, text, subjects=(f"{name} of {label}",)) for name, text in left_out.items()]
 
 
 class GroupNames:

@@ -6,20 +6,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from ansible.errors import AnsibleParserError
 from ansible.utils.vars import combine_vars
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._build import Built
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import consumed
+from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
 from ansible_collections.phala.cloud.plugins.plugin_utils._sources import published_hosts
+
+
+class GroupLoopError(SourceError):
+    """A group would be its own ancestor."""
 
 
 def publish(inventory: Any, built: Built) -> None:
     """Add the groups and hosts to the inventory, and empty the list of hosts.
 
-    :raises AnsibleParserError: before anything is added, when a group would be its own ancestor
+    :raises GroupLoopError: before anything is added, when a group would be its own ancestor
     """
     _refuse_loops(inventory, built.families)
     known = published_hosts(inventory)
@@ -44,17 +49,24 @@ def publish(inventory: Any, built: Built) -> None:
 
 
 def _refuse_loops(inventory: Any, families: Iterable[tuple[str | None, str]]) -> None:
-    parents = {name: {parent.name for parent in group.parent_groups} for name, group in inventory.groups.items()}
-
-    def descends(group: str, ancestor: str) -> bool:
-        return group == ancestor or any(descends(parent, ancestor) for parent in parents.get(group, ()))
-
+    """Raise where a group would be its own ancestor; core would raise too, but with some of the groups added."""
+    parents: dict[str, set[str]] = {
+        name: {parent.name for parent in group.parent_groups} for name, group in inventory.groups.items()
+    }
     for parent, group in families:
-        if parent is None:
-            continue
-        if group == "all" or descends(parent, group):  # everything comes to descend from "all"
-            raise AnsibleParserError(
-                f"the group {group!r} cannot be a child of {parent!r}, which descends from it: change the names of groups by"
-                " group_prefix, or by prefix, separator or parent_group of keyed_groups"
-            )
-        parents.setdefault(group, set()).add(parent)
+        if parent is not None:
+            if group == "all":  # every group comes to descend from it
+                raise _loop(group, parent)
+            parents.setdefault(group, set()).add(parent)
+    try:
+        TopologicalSorter(parents).prepare()
+    except CycleError as error:
+        ancestor, descendant, *_others = error.args[1]
+        raise _loop(ancestor, descendant) from None
+
+
+def _loop(group: str, parent: str) -> GroupLoopError:
+    return GroupLoopError(
+        f"the group {group!r} cannot be a child of {parent!r}, which descends from it: change the names of groups by"
+        " group_prefix, or by prefix, separator or parent_group of keyed_groups"
+    )

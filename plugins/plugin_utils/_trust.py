@@ -17,6 +17,7 @@ except ImportError:  # before 2.19 text without a mark is trusted
     trust_as_template = None
 
 OVERRIDE_HEADER = "#jinja2:"  # at the start of a text it sets other delimiters for that text
+CORE_KEY_PREFIX = "__ansible_"  # an Ansible that reads --list treats an object with such a key as one of its own
 MAX_DEPTH = 64  # core walks variables by recursion on every output; far below its limit, far above any real response
 
 
@@ -45,19 +46,21 @@ class Marker:
     def __init__(self) -> None:
         self._marked: dict[str, str] = {}
         self._keys: set[Any] = set()
+        self._dropped: dict[str, str] = {}
         self._takes_any_key = trust_as_template is not None
 
     def mark_variables(self, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-        """Return a copy of a host's variables in which every text is marked, and why any variable is not in it."""
+        """Return a copy of a host's variables in which every text is marked, and why any variable or key is not in it."""
+        self._dropped = {}
         try:
-            return self._mark_dict(variables, 0), {}
+            return self._mark_dict(variables, 0), self._dropped
         except UnpublishableError:
-            marked, left_out = {}, {}
+            marked, left_out = {}, self._dropped
         for name, value in variables.items():
             try:
                 marked[name] = self._mark_variable(value)
             except UnpublishableError as reason:
-                left_out[name] = str(reason)
+                left_out[name] = f"left out variables that have {reason}"
         return marked, left_out
 
     def _mark_variable(self, value: Any) -> Any:
@@ -97,6 +100,8 @@ class Marker:
         marked = {}
         for key, entry in value.items():
             name = key if key in keys else self._key(key)
+            if name is None:
+                continue
             # Most of a fleet's values are texts seen before, numbers and nulls: no call for those.
             kind = type(entry)
             if kind is str:
@@ -108,7 +113,11 @@ class Marker:
         return marked
 
     def _key(self, key: Any) -> Any:
+        """Return a key as it is published, or None where it is dropped."""
         clean = _clean(key) if isinstance(key, str) else key
+        if isinstance(clean, str) and clean.startswith(CORE_KEY_PREFIX):
+            self._dropped[clean] = f"left out keys that begin with {CORE_KEY_PREFIX}, which are Ansible's own"
+            return None
         if not isinstance(key, str) or not is_possible_template(clean):
             self._keys.add(clean)
         elif not self._takes_any_key:
