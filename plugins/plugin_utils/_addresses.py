@@ -17,6 +17,10 @@ _DOMAIN = re.compile(
     r"(?::(?P<port>[0-9]{1,5}))?"
 )
 
+# An IPv6 address in brackets, or a name or IPv4 address, and a port. More than Python's urlsplit demands, which has let
+# [::1].evil.example pass as the address ::1.
+_AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?)(?::[0-9]{0,5})?")
+
 
 def split_domain(text: str) -> tuple[str, int | None] | None:
     """Split a gateway's ``domain`` or ``domain:port``, in lower case and without a trailing dot; None where it is neither."""
@@ -36,7 +40,8 @@ def url_problem(url: str) -> str | None:
         return f"{url!r} is no URL, write one such as 'https://cloud-api.phala.com/api/v1'"
     if parts.username is not None or parts.password is not None:
         return "holds a user name or password: remove it, the API key is sent apart"
-    if parts.scheme not in ("http", "https") or not host or not re.fullmatch(r"[\x21-\x7e]+", url):
+    is_whole = host and _AUTHORITY.fullmatch(parts.netloc) and re.fullmatch(r"[\x21-\x7e]+", url)
+    if parts.scheme not in ("http", "https") or not host or not is_whole:
         return f"{url!r} is no URL, write one such as 'https://cloud-api.phala.com/api/v1'"
     if parts.query or parts.fragment:
         return f"{url!r} must end with the path: remove the part from '?' or '#' on"
