@@ -25,7 +25,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import (
     type_problem,
     well_typed,
 )
-from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import Mask
+from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import mask_keys
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import (
     Account,
     ApiSettings,
@@ -116,7 +116,7 @@ class _Reader:
             group_prefix=self.option("group_prefix") or "",
             gateway=self._gateway(),
             constructed=self._constructed(),
-            mask=Mask(self.keys),
+            mask=mask_keys(self.keys),
             diagnostics=tuple(self.diagnostics),
         )
 

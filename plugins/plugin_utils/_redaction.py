@@ -12,6 +12,11 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
+try:
+    from ansible.module_utils.secrets import register_secret
+except ImportError:  # before ansible-core 2.22
+    register_secret = None
+
 KEY_PREFIX = "phak_"
 MASK = "***"
 SHORTEST_SECRET = 8  # characters; a shorter one is not a key, and may be part of any word
@@ -30,6 +35,15 @@ class Mask:
         for form in self._forms:
             text = text.replace(form, MASK)
         return _KEY_LIKE.sub(MASK, text)
+
+
+def mask_keys(keys: Iterable[str]) -> Mask:
+    """Return a mask of these keys, and let ansible-core mask them in its own output, which it can since 2.22."""
+    secrets = [key for key in keys if len(key) >= SHORTEST_SECRET]
+    if register_secret:
+        for secret in secrets:
+            register_secret(secret)
+    return Mask(secrets)
 
 
 def _forms(key: str) -> Iterator[str]:
