@@ -7,18 +7,18 @@ NOX := .venv/bin/python -m nox
 export XDG_CACHE_HOME := $(CURDIR)/.nox/cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow matrix lint package sanity docs bench fuzz clean
+.PHONY: help demo test slow matrix devel pythons style lint package sanity docs build release publish bench fuzz clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
 		printf '  make %-8s %s\n' "$$name" "$$text"; done
 
-demo: .venv/ready ## see it work, against a stand-in service; LIVE=1 takes your account
+demo: .venv/ready ## see it work, against a stand-in service; LIVE=1 lists your account instead
 	@test -d .nox/demo || echo 'Setting up a virtual environment in .nox/demo, this once ...'
 	@mkdir -p .nox && $(NOX) --sessions demo --install-only > .nox/demo.log 2>&1 || { cat .nox/demo.log; exit 1; }
-	@.nox/demo/bin/python -B -m tests.demo $(if $(LIVE),--live)
+	@.nox/demo/bin/python -B -m tests.demo $(if $(filter-out 0 no false,$(LIVE)),--live)
 
-test: .venv/ready ## run the tests on the newest and the oldest ansible-core that the Pythons here allow; ARGS="-k names"
+test: .venv/ready ## run the tests on the newest and the oldest ansible-core that the Pythons here allow; ARGS="-k names" or ARGS=path/to/test_file.py
 	@$(NOX) --tags test -- $(ARGS)
 
 slow: .venv/ready ## run the tests that `make test` leaves out because they take long
@@ -27,7 +27,16 @@ slow: .venv/ready ## run the tests that `make test` leaves out because they take
 matrix: .venv/ready ## run unit and integration tests on each supported ansible-core, with its oldest and newest Python
 	@$(NOX) --tags $(if $(REST),rest,matrix) -- $(ARGS)
 
-lint: .venv/ready ## run the static checks
+devel: .venv/ready ## run unit, integration and sanity tests on the development branch of ansible-core
+	@$(NOX) --tags devel -- $(ARGS)
+
+pythons: .venv/ready ## show which of the supported Pythons this machine has, and which it lacks
+	@$(NOX) --sessions pythons
+
+style: .venv/ready ## run the checks of how the files are written, which take seconds
+	@$(NOX) --sessions style
+
+lint: .venv/ready ## run all static checks
 	@$(NOX) --tags lint
 
 package: .venv/ready ## build the collection, then import, install, upgrade and use it in each supported way
@@ -38,6 +47,15 @@ sanity: .venv/ready ## run ansible-test on the newest and the oldest ansible-cor
 
 docs: .venv/ready ## build the documentation as a site into .nox/site
 	@$(NOX) --sessions docs
+
+build: .venv/ready ## build the collection; two builds of one commit are the same, byte for byte
+	@$(NOX) --sessions build
+
+release: .venv/ready ## check that TAG=2.0.0 may be released, build the collection, and write its bill of materials
+	@$(NOX) --sessions release -- $(TAG)
+
+publish: .venv/ready ## try what publishes the built collection; DRY_RUN=0 publishes it, with the token in GALAXY_TOKEN
+	@$(NOX) --sessions publish -- $(if $(filter 0 no false,$(DRY_RUN)),,--dry-run)
 
 bench: .venv/ready ## measure how long inventories take, also others, into .nox/benchmarks; ARGS=--quick, ARGS=--profile
 	@$(NOX) --tags bench -- $(ARGS)

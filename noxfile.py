@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -28,6 +29,14 @@ PLAYING_TESTS = ("tests/docs", "tests/e2e")
 NO_TESTS = 5  # the exit status of pytest
 WORKERS = min((os.cpu_count() or 1) + 1, 4)  # one more than cores, for many tests wait most of their time
 
+GITHUB_SCHEMAS = {
+    "vendor.github-workflows": "workflows/*.yml",
+    "custom.github-workflows-require-timeout": "workflows/*.yml",
+    "vendor.dependabot": "dependabot.yml",
+    "vendor.github-issue-forms": "ISSUE_TEMPLATE/[!c]*.yml",
+    "vendor.github-issue-config": "ISSUE_TEMPLATE/config.yml",
+}
+
 # Each supported ansible-core, oldest first, with the Pythons that it runs on.
 CORES = {
     "2.16": ("3.10", "3.11", "3.12"),
@@ -38,6 +47,8 @@ CORES = {
     "2.21": ("3.12", "3.13", "3.14"),
     "2.22": ("3.13", "3.14", "3.15"),
 }
+
+SUPPORTED_PYTHONS = sorted(set(itertools.chain.from_iterable(CORES.values())))
 
 nox.options.default_venv_backend = "uv"
 nox.options.envdir = ".nox"
@@ -68,8 +79,7 @@ def find_pythons() -> dict[str, str]:
     """Map each Python version of this machine to an interpreter that works, which a shim of pyenv may not."""
     pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
     folders = [*pyenv.glob("versions/*/bin"), *map(Path, os.get_exec_path())]
-    versions = sorted(set(itertools.chain.from_iterable(CORES.values())))
-    candidates = ((version, folder / f"python{version}") for version in versions for folder in folders)
+    candidates = ((version, folder / f"python{version}") for version in SUPPORTED_PYTHONS for folder in folders)
     pythons: dict[str, str] = {}
     for version, candidate in candidates:
         if version not in pythons and candidate.exists() and works(candidate):
@@ -94,6 +104,7 @@ NEWEST = PAIRS[-1]
 WITH_OLDEST_REQUESTS = PAIRS[1:2]
 # 2.19 changed which text is run as a template, 2.22 which text is shown; the first and the last pair run all tests.
 WITH_HOSTILE_TEXT = {pair.core: pair for pair in reversed(PAIRS) if pair.core in ("2.18", "2.19", "2.22")}.values()
+DEVEL = Pair("devel", NEWEST.python)
 LACKING = [Pair(core, end) for core, ends in CORES.items() for end in (ends[0], ends[-1]) if end not in PYTHONS]
 
 
@@ -132,6 +143,20 @@ for pair in reversed(PAIRS):
     nox.session(test_on(pair), name=f"core-{pair}", python=PYTHONS[pair.python], tags=tags)
 for pair in LACKING:
     nox.session(skip_for(pair), name=f"core-{pair}", python=False, tags=["matrix", "rest"])
+
+
+@nox.session(python=PYTHONS[DEVEL.python], name="core-devel", tags=["devel"], default=False)
+def devel(session: nox.Session) -> None:
+    """Run the unit, integration and hostile-text tests on the development branch of ansible-core."""
+    link_checkout(session, DEVEL)
+    run_tests(session, *MATRIX_TESTS, *HOSTILE_TESTS)
+
+
+@nox.session(python=False, default=False)
+def pythons(session: nox.Session) -> None:
+    """Show which of the supported Pythons this machine has, and which it lacks."""
+    for version in SUPPORTED_PYTHONS:
+        session.log(f"Python {version}: {PYTHONS.get(version, 'MISSING, so nothing is tested on it')}")
 
 
 def link_checkout(session: nox.Session, pair: Pair) -> None:
@@ -236,6 +261,9 @@ def style(session: nox.Session) -> None:
     session.run("codespell")
     session.run("reuse", "lint", "--lines")
     session.run("shellcheck", ".ci/run", *map(str, Path("tests").rglob("*.sh")))
+    session.run("zizmor", "--offline", "--persona=pedantic", "--quiet", ".github")
+    for schema, pattern in GITHUB_SCHEMAS.items():
+        session.run("check-jsonschema", "--builtin-schema", schema, *map(str, Path(".github").glob(pattern)))
 
 
 @nox.session(python=PYTHONS[NEWEST.python], tags=["lint"], default=False)
@@ -267,12 +295,49 @@ def package(session: nox.Session) -> None:
     run_tests(session, "tests/packaging")
 
 
+@nox.session(python=PYTHONS[NEWEST.python], default=False)
+def build(session: nox.Session) -> None:
+    """Build the collection into the checkout; two builds of one commit are the same, byte for byte."""
+    install(session, f"ansible-core-{NEWEST.core}")
+    build_collection(session)
+
+
+@nox.session(python=PYTHONS[NEWEST.python], default=False)
+def release(session: nox.Session) -> None:
+    """Check that the tag of the command line may be released, build the collection, and write its bill of materials."""
+    install(session, f"ansible-core-{NEWEST.core}", "release")
+    session.run("python", "-m", "tests.tools.release", "check", *session.posargs)
+    build_collection(session)
+    session.run("python", "-m", "tests.tools.sbom", built_tarball())
+
+
+@nox.session(python=PYTHONS[NEWEST.python], default=False)
+def publish(session: nox.Session) -> None:
+    """Publish the tarball that lies in the checkout."""
+    install(session, f"ansible-core-{NEWEST.core}")
+    session.run("python", "-m", "tests.tools.release", "publish", built_tarball(), *session.posargs)
+
+
+def build_collection(session: nox.Session) -> None:
+    committed = subprocess.run(("git", "log", "-1", "--format=%ct"), capture_output=True, text=True, check=True).stdout.strip()
+    with copied_checkout() as collection:
+        session.run("python", "-m", "tests.tools.build", str(collection), str(ROOT), os.environ.get("SOURCE_DATE_EPOCH", committed))
+
+
+def built_tarball() -> str:
+    """Return the tarball of the version in galaxy.yml."""
+    lines = Path("galaxy.yml").read_text(encoding="utf-8").splitlines()
+    galaxy = dict(line.split(": ", 1) for line in lines if line.startswith(("namespace: ", "name: ", "version: ")))
+    return f"{galaxy['namespace']}-{galaxy['name']}-{galaxy['version']}.tar.gz"
+
+
 def sanity_on(pair: Pair) -> Callable[[nox.Session], None]:
     """Make the session that lets ansible-test of this ansible-core judge the collection."""
 
     def session(session: nox.Session) -> None:
         install(session, f"ansible-core-{pair.core}", "test", "lint")
         home = live_in(session)
+        require_packages_of_index(Path(session.virtualenv.location))
         # ansible-test would fetch a script that installs pip from a server of its own; Python brings one along.
         for version in ("23_1_2", "24_2", "25_2"):
             script = home / f".ansible/test/cache/get_pip_{version}.py"
@@ -285,6 +350,17 @@ def sanity_on(pair: Pair) -> Callable[[nox.Session], None]:
     return session
 
 
+def require_packages_of_index(environment: Path) -> None:
+    """Have ansible-test's pylint take dill from the package index; that of 2.22 takes it from an archive elsewhere."""
+    for requirements in environment.glob("lib/*/site-packages/ansible_test/_data/requirements/sanity.pylint.txt"):
+        text = re.sub(r"^dill @ .*$", "dill", requirements.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        requirements.unlink()  # uv's cache has the same file
+        requirements.write_text(text, encoding="utf-8")
+
+
+nox.session(
+    sanity_on(DEVEL), name="sanity-devel", python=PYTHONS[DEVEL.python], venv_params=["--seed"], tags=["devel"], default=False
+)
 for pair in reversed({pair.core: pair for pair in (*PAIRS, PAIRS[0])}.values()):
     nox.session(
         sanity_on(pair),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -46,5 +47,12 @@ def find_collection() -> None:
         init_plugin_loader()
 
 
+def heed_interrupts() -> None:
+    """Have Ctrl-C interrupt the tests and what they start, also where a shell has started them in the background."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 leave_settings_of_user()
+heed_interrupts()
 find_collection()
