@@ -11,6 +11,7 @@ The site is FOLDER/html afterwards. The collection must be installed where ansib
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-SINGLE_PAGES = ("README.md", "LICENSE")
+SINGLE_PAGES = ("README.md", "CONTRIBUTING.md", "MAINTAINERS.md", "SECURITY.md", "CHANGELOG.md", "LICENSE")
 
 
 def main(folder: Path) -> None:
@@ -38,10 +39,16 @@ def main(folder: Path) -> None:
 def collect_pages(source: Path) -> None:
     shutil.copytree(ROOT / "docs", source / "docs", ignore=shutil.ignore_patterns(HERE.name))
     for name in SINGLE_PAGES:
-        shutil.copy(ROOT / name, source)
+        (source / name).write_text(with_relative_links((ROOT / name).read_text(encoding="utf-8")), encoding="utf-8")
     for name in ("conf.py", "index.md"):
         shutil.copy(HERE / name, source)
     shutil.copytree(HERE / "_static", source / "_static")
+
+
+def with_relative_links(text: str) -> str:
+    """Have links to files of the repository, which are absolute for the page on Galaxy, lead to the pages of the site."""
+    (repository,) = re.findall(r"^repository: (\S+)$", (ROOT / "galaxy.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    return re.sub(rf"\]\({re.escape(repository)}/(?:blob|raw)/main/", "](", text)
 
 
 def run(command: str, *arguments: str | Path, path: str) -> None:

@@ -10,13 +10,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 EXAMPLES = DOCS / "examples"
+TOP_PAGES = ("README.md", "CONTRIBUTING.md", "MAINTAINERS.md", "SECURITY.md")
+
+REPOSITORY = str(yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["repository"])
 
 _FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,}|~{3,})(?P<language>[^\s`]*)(?P<rest>.*)$")
 _FILE_NAME = re.compile(r"# (?P<name>[\w./-]+\.(?:ya?ml|cfg|j2|py|txt|toml))$")
 _LINK = re.compile(r"!?\[(?:[^\]\[]|\[[^\]]*\])*\]\((?P<target>[^)\s]+)(?: \"[^\"]*\")?\)")
+_OWN_FILE = re.compile(rf"^{re.escape(REPOSITORY)}/(?:blob|raw)/main/")
 _HEADING = re.compile(r"^#{1,6} +(?P<text>.+?) *$")
 
 
@@ -42,8 +48,8 @@ class Block:
 
 
 def all_pages() -> list[Path]:
-    """Return README and every guide; what the site's generator writes is none of them."""
-    return [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(EXAMPLES.glob("*.md"))]
+    """Return the pages of the top folder and every guide; what the site's generator writes is none of them."""
+    return [*(ROOT / name for name in TOP_PAGES), *sorted(DOCS.glob("*.md")), *sorted(EXAMPLES.glob("*.md"))]
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -80,9 +86,9 @@ def prose(page: Path) -> str:
 
 
 def links(page: Path) -> list[str]:
-    """Return the targets of a page's links and pictures."""
+    """Return the targets of a page's links and pictures; of absolute ones to files of the repository, the path in it."""
     text = re.sub(r"`[^`\n]*`", "", prose(page))
-    return [match["target"] for match in _LINK.finditer(text)]
+    return [_OWN_FILE.sub("", match["target"]) for match in _LINK.finditer(text)]
 
 
 def anchors(page: Path) -> list[str]:

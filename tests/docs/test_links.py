@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from .pages import DOCS, ROOT, all_pages, anchors, links
+from .pages import DOCS, REPOSITORY, ROOT, TOP_PAGES, all_pages, anchors, links, prose
 
 OWN_HOSTS = ("example.org", "cloud-api.phala.com", "127.0.0.1")
+COMMUNITY_HOSTS = ("docs.ansible.com", "forum.ansible.com", "semver.org", "pre-commit.com")  # of the pages of the top folder
+ELSEWHERE = (*(f"https://{host}" for host in COMMUNITY_HOSTS), f"{REPOSITORY}/issues")
 
 
 def name_of(page: Path) -> str:
@@ -26,6 +28,8 @@ def test_every_link_of_page_leads_somewhere(page: Path) -> None:
 
 
 def leads_somewhere(page: Path, target: str) -> bool:
+    if target.startswith(ELSEWHERE):
+        return page.name in TOP_PAGES
     path, _hash, anchor = target.partition("#")
     aim = (page.parent / path).resolve() if path else page
     if not aim.exists() or ROOT not in [aim, *aim.parents]:
@@ -36,7 +40,13 @@ def leads_somewhere(page: Path, target: str) -> bool:
 @pytest.mark.parametrize("page", all_pages(), ids=name_of)
 def test_page_names_no_host_but_the_service_and_examples(page: Path) -> None:
     hosts = re.findall(r"https?://([\w.-]+)", page.read_text(encoding="utf-8"))
-    assert [host for host in hosts if not host.rstrip(".").endswith(OWN_HOSTS)] == []
+    known = (*OWN_HOSTS, *COMMUNITY_HOSTS) if page.name in TOP_PAGES else OWN_HOSTS
+    assert [host for host in hosts if not host.rstrip(".").endswith(known)] == []
+
+
+def test_readme_has_only_absolute_links_for_its_page_on_galaxy() -> None:
+    targets = re.findall(r"\]\(([^)\s]+)\)", prose(ROOT / "README.md"))
+    assert [target for target in targets if not target.startswith("https://")] == []
 
 
 def test_every_page_is_reached_from_the_readme() -> None:
