@@ -321,7 +321,9 @@ def publish(session: nox.Session) -> None:
 def build_collection(session: nox.Session) -> None:
     committed = subprocess.run(("git", "log", "-1", "--format=%ct"), capture_output=True, text=True, check=True).stdout.strip()
     with copied_checkout() as collection:
-        session.run("python", "-m", "tests.tools.build", str(collection), str(ROOT), os.environ.get("SOURCE_DATE_EPOCH", committed))
+        session.run(
+            "python", "-m", "tests.tools.build", str(collection), str(ROOT), os.environ.get("SOURCE_DATE_EPOCH", committed)
+        )
 
 
 def built_tarball() -> str:

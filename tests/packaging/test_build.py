@@ -72,7 +72,7 @@ def test_repacked_collection_is_installed_and_verified(tarball: Path, place: Pla
 def releasable(tmp_path: Path) -> Path:
     """Make the files of a commit that may be released as 2.0.0."""
     (tmp_path / "changelogs/fragments").mkdir(parents=True)
-    urls = {name: "https://forge.example.com/phala.cloud" for name in ("repository", "documentation", "homepage", "issues")}
+    urls = dict.fromkeys(("repository", "documentation", "homepage", "issues"), "https://forge.example.com/phala.cloud")
     (tmp_path / "galaxy.yml").write_text(json.dumps({"version": "2.0.0", **urls}), encoding="utf-8")
     (tmp_path / "changelogs/changelog.yaml").write_text(json.dumps({"releases": {"2.0.0": {}}}), encoding="utf-8")
     (tmp_path / "CHANGELOG.md").write_text("## v2\\.0\\.0\n", encoding="utf-8")
@@ -87,7 +87,11 @@ def test_commit_that_is_ready_may_be_released(releasable: Path) -> None:
     ("name", "content", "problem"),
     [
         ("changelogs/fragments/1.yml", "", "changelogs/fragments has 1.yml: run antsibull-changelog release"),
-        ("changelogs/changelog.yaml", "releases: {1.0.0: {}}", "the changelog has no version 2.0.0: run antsibull-changelog release"),
+        (
+            "changelogs/changelog.yaml",
+            "releases: {1.0.0: {}}",
+            "the changelog has no version 2.0.0: run antsibull-changelog release",
+        ),
         ("CHANGELOG.md", "## v1\\.0\\.0\n", "the changelog has no version 2.0.0: run antsibull-changelog release"),
     ],
 )

@@ -28,7 +28,9 @@ MANIFEST, FILES = "MANIFEST.json", "FILES.json"
 
 def main(source: Path, folder: Path, seconds: int) -> None:
     with tempfile.TemporaryDirectory() as built:
-        subprocess.run(["ansible-galaxy", "collection", "build", "--output-path", built, source], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["ansible-galaxy", "collection", "build", "--output-path", built, source], check=True, stdout=subprocess.DEVNULL
+        )
         (tarball,) = Path(built).glob("*.tar.gz")
         content = repack(tarball.read_bytes(), seconds=seconds)
     (folder / tarball.name).write_bytes(content)

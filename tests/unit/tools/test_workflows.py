@@ -51,7 +51,9 @@ def test_action_is_pinned_by_a_hash_with_its_version_beside_it(workflow: Path) -
 
 
 def test_ci_has_every_supported_python() -> None:
-    (listed,) = (step["with"]["python-version"] for step in steps(ROOT / ".github/workflows/ci.yml") if "3.10" in str(step.get("with")))
+    (listed,) = (
+        step["with"]["python-version"] for step in steps(ROOT / ".github/workflows/ci.yml") if "3.10" in str(step.get("with"))
+    )
     assert set(listed.split()) == supported_pythons()
 
 
