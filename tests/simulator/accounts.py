@@ -28,6 +28,14 @@ class Slice(NamedTuple):
         return -(-self.total // self.page_size)
 
 
+class Listing(NamedTuple):
+    """How the service lists apps: at most `page_size_limit` on a page."""
+
+    page_size_limit: int
+    order: Order | None
+    case_sensitive: bool
+
+
 class Account:
     """The fleet of one key. `prerender` names the shapes whose JSON is kept in memory."""
 
@@ -42,13 +50,14 @@ class Account:
     @fleet.setter
     def fleet(self, fleet: Sequence[Entry]) -> None:
         self._fleet = fleet
-        self._chosen: dict[tuple[str, Order | None], Sequence[Entry]] = {}
+        self._chosen: dict[tuple[str, Listing], Sequence[Entry]] = {}
 
-    def choose(self, filters: Filters, order: Order | None) -> Sequence[Entry]:
+    def choose(self, filters: Filters, listing: Listing) -> Sequence[Entry]:
         """Return the matching entries. They are kept, because each page of a query needs them."""
-        key = (filters.model_dump_json(include=set(filters.given)), order)
+        key = (filters.model_dump_json(include=set(filters.given)), listing)
         if key not in self._chosen:
-            self._chosen[key] = in_order(select(self._fleet, filters), order)
+            fold = str if listing.case_sensitive else str.lower
+            self._chosen[key] = in_order(select(self._fleet, filters, fold=fold), listing.order)
         return self._chosen[key]
 
     def render(self, entry: Entry, shape: ShapeName) -> bytes:
@@ -62,14 +71,14 @@ def _render_all(fleet: Sequence[Entry], shape: ShapeName) -> dict[int, tuple[Ent
     return {id(entry): (entry, render_bytes(entry, shape)) for entry in fleet}
 
 
-def cut(account: Account, query: AppQuery, *, limit: int, order: Order | None, rearrangements: Sequence[Rearrangement]) -> Slice:
-    """Return the page of a query, with at most `limit` entries."""
-    page_size = min(query.page_size, limit)
+def cut(account: Account, query: AppQuery, *, listing: Listing, rearrangements: Sequence[Rearrangement]) -> Slice:
+    """Return the page of a query."""
+    page_size = min(query.page_size, listing.page_size_limit)
     start = (query.page - 1) * page_size
     for rearrangement in rearrangements:
         if rearrangement.lasting:
             account.fleet = rearrangement.rearrange(account.fleet, start=start)
-    chosen = account.choose(query, order)
+    chosen = account.choose(query, listing)
     for rearrangement in rearrangements:
         if not rearrangement.lasting:
             chosen = rearrangement.rearrange(chosen, start=start)

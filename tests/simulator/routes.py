@@ -46,8 +46,8 @@ async def list_apps(
     service = service_of(request)
     if service.pages is not None:
         return _fixed_page(service.pages, query)
-    rearrangements = request.state.rearrangements
-    part = cut(account, query, limit=service.page_size_limit, order=service.order, rearrangements=rearrangements)
+    query = query.model_copy(update=dict.fromkeys(service.ignored_filters))
+    part = cut(account, query, listing=service.listing, rearrangements=request.state.rearrangements)
     return _json(page_body(account, part, service.shape(x_phala_version)))
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -16,6 +16,8 @@ from .shapes.shared import FilterOptions
 
 Entry = App | Mapping[str, Any] | Any
 """An app, or anything else, which is served as JSON unchanged."""
+
+Fold = Callable[[str], str]
 
 
 class Filters(BaseModel):
@@ -44,30 +46,34 @@ class AppQuery(Filters):
     page_size: Annotated[int, Field(ge=1, le=100)] = 20
 
 
-def select(fleet: Iterable[Entry], filters: Filters) -> Sequence[Entry]:
+def select(fleet: Iterable[Entry], filters: Filters, *, fold: Fold = str) -> Sequence[Entry]:
     """Return the matching apps in order, and every entry that is not an `App`."""
-    return tuple(entry for entry in fleet if not isinstance(entry, App) or app_matches(entry, filters))
+    return tuple(entry for entry in fleet if not isinstance(entry, App) or app_matches(entry, filters, fold=fold))
 
 
-def app_matches(app: App, filters: Filters) -> bool:
+def app_matches(app: App, filters: Filters, *, fold: Fold = str) -> bool:
     """Decide for an app. A search may also match the app itself, even if it has no CVM."""
     found = _contains(filters.search, app.app_id, None if app.minimal else app.name)
     if found and filters.given <= {"search"}:
         return True
-    return any((found or _cvm_found(cvm, filters)) and cvm_matches(cvm, filters) for cvm in app.live_cvms)
+    return any((found or _cvm_found(cvm, filters)) and cvm_matches(cvm, filters, fold=fold) for cvm in app.live_cvms)
 
 
-def cvm_matches(cvm: Cvm, filters: Filters) -> bool:
-    """Decide for one CVM, without `search`."""
+def cvm_matches(cvm: Cvm, filters: Filters, *, fold: Fold = str) -> bool:
+    """Decide for one CVM, without `search`. `fold` is applied to each text before it is compared."""
+
+    def is_one_of(wanted: str | None, *values: str | None) -> bool:
+        return not wanted or fold(wanted) in [fold(value) for value in values if value is not None]
+
     return (
-        (not filters.status or cvm.status in filters.status)
+        (not filters.status or any(is_one_of(status, cvm.status) for status in filters.status))
         and (filters.listed is None or cvm.listed == filters.listed)
-        and (not filters.base_image or filters.base_image in (cvm.image_slug or ""))
-        and (not filters.node or filters.node in (cvm.node, cvm.physical_node))
-        and _equals(filters.instance_type, cvm.instance_type)
-        and _equals(filters.kms_slug, cvm.kms_slug)
-        and _equals(filters.kms_type, cvm.kms_type)
-        and _equals(filters.region, cvm.region)
+        and (not filters.base_image or fold(filters.base_image) in fold(cvm.image_slug or ""))
+        and is_one_of(filters.node, cvm.node, cvm.physical_node)
+        and is_one_of(filters.instance_type, cvm.instance_type)
+        and is_one_of(filters.kms_slug, cvm.kms_slug)
+        and is_one_of(filters.kms_type, cvm.kms_type)
+        and is_one_of(filters.region, cvm.region)
     )
 
 
@@ -91,10 +97,6 @@ def _cvm_found(cvm: Cvm, filters: Filters) -> bool:
 
 def _contains(search: str | None, *texts: str | None) -> bool:
     return not search or any(search.lower() in text.lower() for text in texts if text)
-
-
-def _equals(wanted: str | None, value: str | None) -> bool:
-    return not wanted or wanted == value
 
 
 def _distinct(values: Iterable[str | None]) -> list[str]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from .accounts import Account
+from .accounts import Account, Listing
 from .changes import Fleet, Order, change_cvm, swap
 from .faults.answers import Blocked
 from .faults.base import Fault
@@ -67,6 +67,7 @@ class Service:
     its status for `status_lag` seconds, and is `starting` for `seconds_to_start`. The proxy in front of the service
     blocks user agents that begin with one of `blocked_agents`, with the response `blocked`.
 
+    Filters in `ignored_filters` do not select anything, and the others ignore letter case without `case_sensitive`.
     Before each request, `evolve` may return a changed fleet of `api_key`, made with the functions of `changes`. Lists
     are in `order`, or in the order of the fleet.
     """
@@ -97,6 +98,8 @@ class Service:
         self.blocked = Blocked()
         self.evolve: Callable[[Fleet, Recorded], Fleet] | None = None
         self.order: Order | None = None
+        self.case_sensitive = True
+        self.ignored_filters: Collection[str] = ()
         self.status_lag = 0.0
         self.seconds_to_start = 0.0
         self.requests: list[Recorded] = []
@@ -111,6 +114,10 @@ class Service:
         self.fleet = (*_default_fleet(fleet, apps), *apps)
         for key, entries in (accounts or {}).items():
             self.add_account(key, entries)
+
+    @property
+    def listing(self) -> Listing:
+        return Listing(self.page_size_limit, self.order, self.case_sensitive)
 
     @property
     def fleet(self) -> Sequence[Entry]:

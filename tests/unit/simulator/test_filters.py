@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import Body, Replace, Status
+from ansible_collections.phala.cloud.tests.simulator.selection import Filters
 
 WEB = App(
     name="web",
@@ -82,6 +83,33 @@ def test_new_fleet_is_filtered_anew(get, simulator) -> None:
     get(region="EU-WEST-1")
     simulator.fleet = (DB,)
     assert get(region="EU-WEST-1").json()["total"] == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"status": "STOPPED"},
+        {"region": "us-west-1"},
+        {"node": "METAL-7"},
+        {"base_image": "Dstack-Dev"},
+        {"instance_type": "TDX.Small", "region": "us-west-1"},
+        {"kms_slug": "KMS-phala-prod7"},
+        {"kms_type": "PHALA"},
+    ],
+    ids=str,
+)
+def test_letter_case_counts_unless_the_service_ignores_it(get, simulator, query: dict[str, Any]) -> None:
+    assert get(**query).json()["total"] == 0
+    simulator.case_sensitive = False
+    assert [app["name"] for app in get(**query).json()["dstack_apps"]] == ["web"]
+
+
+def test_service_can_ignore_some_filters_or_all(get, simulator) -> None:
+    simulator.ignored_filters = {"region"}
+    assert get(region="EU-WEST-1").json()["total"] == 4
+    assert get(region="US-WEST-1", status="stopped", kms_type="base").json()["total"] == 0
+    simulator.ignored_filters = Filters.model_fields
+    assert get(region="nowhere", status="odd", search="nothing", listed="true").json()["total"] == 4
 
 
 def test_filter_options_are_the_distinct_values(get) -> None:
