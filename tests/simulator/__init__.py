@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A stand-in for the Phala Cloud API: a real HTTP service on loopback, for tests and benchmarks.
+"""A stand-in for the Phala Cloud API: an HTTP service on loopback, for tests and benchmarks.
 
 with Simulator(fleet=make_fleet(cvms=500)) as simulator:
     requests.get(f"{simulator.url}/apps", headers={"X-API-Key": simulator.api_key})
@@ -10,6 +10,7 @@ with Simulator(fleet=make_fleet(cvms=500)) as simulator:
 from __future__ import annotations
 
 from .fleet import App, Cvm, Profile, live_cvms, make_fleet
+from .limits import RateLimit
 from .server import Simulator
 from .service import FAKE_KEY, Recorded
 from .shapes import FLAT, NESTED, NUMBERED, RENAMED, SPARSE, render
@@ -24,6 +25,7 @@ __all__ = [
     "App",
     "Cvm",
     "Profile",
+    "RateLimit",
     "Recorded",
     "Simulator",
     "live_cvms",

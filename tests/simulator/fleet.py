@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A fleet that is the same for the same seed on every Python, with every kind of app that an account can hold."""
+"""Make a fleet with every kind of app. The same seed gives the same fleet on every Python."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Node(NamedTuple):
-    """A machine room's entry: where a CVM runs and how it is reached."""
+    """Where a CVM runs, and its gateway."""
 
     name: str
     physical: str
@@ -52,7 +52,7 @@ EPOCH: Final = datetime(2026, 1, 1)
 
 
 class Draw:
-    """Draw from sequences by `random.random()` alone, the one method whose sequence Python promises to keep."""
+    """Choose at random with `random.random()` only, because Python keeps its sequence in every version."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -64,12 +64,12 @@ class Draw:
         return choices[self.number(len(choices))]
 
     def moment(self) -> str:
-        """Return a time stamp within the year, UTC."""
+        """Return a time stamp of 2026, in UTC."""
         return f"{(EPOCH + timedelta(seconds=self.number(250 * 86400))).isoformat()}Z"
 
 
 class Plot(NamedTuple):
-    """What the maker of one app gets; `room` is the number of live CVMs that the fleet still lacks."""
+    """The input for one app; `room` is the number of live CVMs that the fleet still needs."""
 
     draw: Draw
     seed: int
@@ -86,7 +86,7 @@ class Plot(NamedTuple):
 
 
 def make_fleet(seed: int = 1, cvms: int = 12) -> tuple[App, ...]:
-    """Make a fleet with exactly this number of live CVMs; twelve are enough for one app of every kind."""
+    """Make a fleet with exactly this number of live CVMs. With twelve, it has every kind of app."""
     return tuple(_apps(Draw(seed), seed, cvms))
 
 
@@ -126,7 +126,7 @@ def _empty(plot: Plot) -> App:
 
 
 def _one_deleted(plot: Plot) -> App:
-    """Make replicas of which the current one, not the first, is alive and another is gone."""
+    """Make replicas of which one is deleted, and the current one is not the first."""
     gone = _cvm(plot, status="deleted", deleted_at=plot.draw.moment())
     alive = tuple(_cvm(plot, name=f"{plot.name}-{turn}") for turn in range(min(plot.room, 2)))
     return _app(plot, cvms=(gone, *alive), current_cvm=alive[-1])
@@ -145,7 +145,7 @@ def _gpu(plot: Plot) -> App:
 
 
 def _bare(plot: Plot) -> App:
-    """Make an app whose one CVM is being created: null wherever both API versions allow it."""
+    """Make an app whose only CVM is being created: every field is null that may be null in both shapes."""
     cvm = Cvm(
         name=plot.name,
         status="creating",
@@ -166,7 +166,7 @@ def _bare(plot: Plot) -> App:
 
 
 def _namesake(plot: Plot) -> App:
-    """Make an app that carries the name of the fleet's first one, and so does its CVM."""
+    """Make an app and a CVM with the names of the fleet's first ones."""
     name = plot._replace(number=0).name
     return _app(plot, name=name, cvms=(_cvm(plot, name=name),))
 

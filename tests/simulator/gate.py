@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from .compression import compressed, encoding_header
 from .faults.base import Alteration, Answer, Delay, Disturbance, Fault, Occasion, Rearrangement, Reply, Stream, parts_of
+from .limits import http_date
 from .service import Recorded, Service
 from .transport import Message, Receive, Scope, Send, Wire
 
@@ -33,23 +35,36 @@ class Gate:
         request = self._record(scope)
         self._service.change_fleet(request)
         if self._service.blocks(request):
-            await _send_stream(send, self._service.blocked.answer(Occasion(request.id, request.page, turn=0)))
+            await self._send(send, self._service.blocked.answer(Occasion(request.id, request.page, turn=0)))
             return
         wire = Wire(scope, receive)
-        showing = self._service.rules.next(request)
-        fault, turn = showing or (None, 0)
+        refusal = self._service.too_early()
+        fault, turn = (refusal, 0) if refusal else self._service.rules.next(request) or (None, 0)
         if not await _still_there(wire, after=self._delay(fault)):
             return
         occasion = Occasion(request_id=request.id, page=request.page, turn=turn)
         if isinstance(fault, Answer):
             status, headers, pieces = fault.answer(occasion)
-            await _send_stream(send, Stream(status, {"x-request-id": occasion.request_id, **headers}, pieces))
+            await self._send(send, Stream(status, {"x-request-id": occasion.request_id, **headers}, pieces))
             return
-        reply = await self._ask(scope, receive, fault, request_id=request.id)
+        reply = _altered(await self._ask(scope, receive, fault, request_id=request.id), fault, occasion)
+        stream = self._finished(Stream(reply.status, reply.headers, [reply.body]))
         if isinstance(fault, Disturbance):
-            await fault.play(wire, reply)
+            await fault.play(wire, Reply(stream.status, stream.headers, b"".join(stream.pieces)))
             return
-        await _send_reply(send, _altered(reply, fault, occasion))
+        await _send_stream(send, stream)
+
+    async def _send(self, send: Send, stream: Stream) -> None:
+        await _send_stream(send, self._finished(stream))
+
+    def _finished(self, stream: Stream) -> Stream:
+        """Add the date and the compression to a response."""
+        headers = {"date": http_date(self._service.clock_skew), **stream.headers}
+        encodings = self._service.encodings
+        if not encodings:
+            return Stream(stream.status, headers, stream.pieces)
+        headers.pop("content-length", None)
+        return Stream(stream.status, {**headers, **encoding_header(encodings)}, compressed(stream.pieces, encodings))
 
     def _record(self, scope: Scope) -> Recorded:
         return self._service.record(
@@ -97,11 +112,6 @@ async def _send_stream(send: Send, stream: Stream) -> None:
     for piece in stream.pieces:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _send_reply(send: Send, reply: Reply) -> None:
-    await send(_start(reply.status, reply.headers))
-    await send({"type": "http.response.body", "body": reply.body, "more_body": False})
 
 
 def _start(status: int, headers: Mapping[str, str]) -> Message:

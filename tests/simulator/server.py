@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The stand-in as a server of its own, in a thread of this process."""
+"""The HTTP server of the service, in a thread of this process."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SECONDS_TO_STOP: Final = 5
 
 
 class Simulator(Service):
-    """Serve while the `with` block lasts, on a free loopback port unless told another; options are the service's.
+    """Serve inside a `with` block, on a free loopback port unless `port` is set. Other options are those of `Service`.
 
-    With `certfile` and `keyfile` the server speaks TLS.
+    With `certfile` and `keyfile`, the server uses TLS.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Simulator(Service):
 
     @property
     def url(self) -> str:
-        """Return what a client takes for `PHALA_CLOUD_API_PREFIX`."""
+        """Return the value for `PHALA_CLOUD_API_PREFIX`."""
         return f"{self.origin}/api/v1"
 
     def __enter__(self) -> Simulator:
@@ -76,13 +76,13 @@ class Simulator(Service):
             self._thread.join(SECONDS_TO_STOP)
 
     def hang_up(self) -> None:
-        """Break every connection, also those on which a fault would go on for ever."""
+        """Close every connection, also those on which a fault would continue."""
         if self._server is not None:
             self._server.hang_up()
 
 
 class PromptServer(uvicorn.Server):
-    """uvicorn's server, without its ten looks a second for the end and its patience with those that hang."""
+    """uvicorn's server, but it stops at once: it does not poll, and does not wait for requests that hang."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -95,12 +95,12 @@ class PromptServer(uvicorn.Server):
             raise TimeoutError("the simulator did not start")
 
     def stop(self) -> None:
-        """End the server, from any thread."""
+        """Stop the server, from any thread."""
         if self._loop is not None and self._over is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._over.set)
 
     def hang_up(self) -> None:
-        """Break all connections, from any thread."""
+        """Close all connections, from any thread."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._abort_connections)
 
@@ -110,8 +110,7 @@ class PromptServer(uvicorn.Server):
         self._over = asyncio.Event()
         await self.on_tick(0)
         self._ready.set()
-        while not self._over.is_set():
-            await self._wait_a_second(self._over)
+        await self._over.wait()
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -125,16 +124,9 @@ class PromptServer(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.transport.abort()
 
-    async def _wait_a_second(self, over: asyncio.Event) -> None:
-        """Wait for the end; meanwhile the `Date` header wants to be renewed."""
-        try:
-            await asyncio.wait_for(over.wait(), timeout=1)
-        except asyncio.TimeoutError:
-            await self.on_tick(0)
-
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Listen without Nagle's algorithm: asyncio leaves it on for such sockets, and each answer would take 40 ms."""
+    """Listen without Nagle's algorithm, which asyncio leaves on for such sockets and which adds 40 ms to each response."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -150,7 +142,7 @@ def _application(service: Service) -> Application:
 
 
 def _configure(application: Application, *, certfile: str | Path | None, keyfile: str | Path | None) -> uvicorn.Config:
-    """Load the configuration at once, so that a bad certificate is the caller's exception and not the thread's."""
+    """Load the configuration now, so that a bad certificate raises in the caller and not in the thread."""
     config = uvicorn.Config(
         application,
         http=OpenProtocol,
@@ -160,6 +152,7 @@ def _configure(application: Application, *, certfile: str | Path | None, keyfile
         log_config=None,
         log_level="error",
         access_log=False,
+        date_header=False,
         ssl_certfile=certfile,
         ssl_keyfile=None if keyfile is None else str(keyfile),
     )

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The way from an ASGI application to the bytes on the wire, for what HTTP has no word for."""
+"""Access to the connection of an ASGI request, for what ASGI cannot send."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class OpenProtocol(H11Protocol):
-    """uvicorn's own HTTP protocol, which also hands its transport to the application."""
+    """uvicorn's HTTP protocol, which also passes its transport to the application."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.app_state = {**self.app_state, "transport": transport}
@@ -30,7 +30,7 @@ class OpenProtocol(H11Protocol):
 
 
 class Wire:
-    """The connection of one request; whoever writes here owes the client an end."""
+    """The connection of one request. If you write to it, you must also close it."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._transport: asyncio.Transport = scope["state"]["transport"]
@@ -44,29 +44,29 @@ class Wire:
         self._transport.write(content)
 
     async def drained(self) -> None:
-        """Wait until the kernel has taken all that was written."""
+        """Wait until everything is written to the socket."""
         while self.open and self._transport.get_write_buffer_size():
             await asyncio.sleep(0.001)
 
     async def close(self) -> None:
-        """End the connection once all is sent."""
+        """Close the connection after everything is sent."""
         self._transport.close()
         await self.gone()
 
     async def reset(self) -> None:
-        """Break the connection with a RST, past whatever TLS would like to say."""
+        """Reset the connection with a RST, without the end of a TLS session."""
         connection = self._transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         self._transport.abort()
         await self.gone()
 
     async def gone(self) -> None:
-        """Wait until the client, or this side, has left."""
+        """Wait until either side has closed the connection."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
 
 def response_head(status: int, headers: dict[str, str]) -> bytes:
-    """Return the head of a response as it goes over the wire."""
+    """Return the status line and the headers of a response as bytes."""
     lines = [f"HTTP/1.1 {status} Simulated", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -14,10 +13,10 @@ from typing import Any, Final, Literal
 
 from typing_extensions import override
 
+from ..compression import compressed, encoding_header
 from .base import Answer, Occasion, Stream
 
 MEBIBYTE: Final = 1024 * 1024
-GZIP_WINDOW: Final = 31
 PADDING: Final = b" " * MEBIBYTE
 EMPTY_LIST: Final = b'{"dstack_apps":[],"page":1,"page_size":20,"total":0,"total_pages":0}'
 NOT_UTF8: Final = b'{"dstack_apps":[{"app_id":"\xff\xfe\x80\xc3"}],"page":1,"page_size":20,"total":1,"total_pages":1}'
@@ -138,21 +137,15 @@ class HugeBody(Answer):
 
     @override
     def answer(self, occasion: Occasion) -> Stream:
-        encoding = {"content-encoding": "gzip"} if self.gzip else {}
-        pieces = _packed(self._plain()) if self.gzip else self._plain()
-        return Stream(200, {"content-type": "application/json", **encoding}, pieces)
+        encodings = ("gzip",) if self.gzip else ()
+        return Stream(
+            200, {"content-type": "application/json", **encoding_header(encodings)}, compressed(self._plain(), encodings)
+        )
 
     def _plain(self) -> Iterator[bytes]:
         for dummy in range(self.mebibytes):
             yield PADDING
         yield EMPTY_LIST
-
-
-def _packed(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    packer = zlib.compressobj(wbits=GZIP_WINDOW)
-    for piece in pieces:
-        yield packer.compress(piece)
-    yield packer.flush()
 
 
 def _phrase(status: int) -> str:

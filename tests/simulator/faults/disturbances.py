@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Faults of the connection, played on the wire with the answer that the service would have given."""
+"""Faults of the connection, with the service's response."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .base import Disturbance, Reply
 
 @dataclass(frozen=True)
 class Reset(Disturbance):
-    """Reset the connection: before the answer, or after so many bytes of its body."""
+    """Reset the connection: before the response, or after this many bytes of its body."""
 
     after: int | None = None
 
@@ -30,7 +30,7 @@ class Reset(Disturbance):
 
 @dataclass(frozen=True)
 class Close(Disturbance):
-    """Close the connection in good order without an answer."""
+    """Close the connection without a response."""
 
     @override
     async def play(self, wire: Wire, reply: Reply) -> None:
@@ -39,7 +39,7 @@ class Close(Disturbance):
 
 @dataclass(frozen=True)
 class Truncate(Disturbance):
-    """Promise the whole body, send so many bytes of it (half of it by default) and close."""
+    """Announce the whole body, send this many bytes of it (by default half of it) and close."""
 
     after: int | None = None
 
@@ -52,7 +52,7 @@ class Truncate(Disturbance):
 
 @dataclass(frozen=True)
 class WrongLength(Disturbance):
-    """Send the whole body under a Content-Length that is off by so many bytes, and close."""
+    """Send the whole body with a Content-Length that is wrong by this many bytes, and close."""
 
     by: int = -10
 
@@ -64,7 +64,7 @@ class WrongLength(Disturbance):
 
 @dataclass(frozen=True)
 class Hang(Disturbance):
-    """Never answer; after `head=True` never send the body."""
+    """Never respond. With `head=True`, send the headers but never the body."""
 
     head: bool = False
 
@@ -77,7 +77,7 @@ class Hang(Disturbance):
 
 @dataclass(frozen=True)
 class Trickle(Disturbance):
-    """Send a body without end, one blank every so many seconds."""
+    """Send a body without end, one space every `interval` seconds."""
 
     interval: float = 0.05
 
