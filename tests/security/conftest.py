@@ -43,7 +43,6 @@ def restore(running: Simulator) -> None:
     running.clear()
     running.fleet = FLEET
     running.page_size_limit = 4
-    running.refuse_with = 401
 
 
 def wait_for_threads(before: Collection[threading.Thread]) -> None:

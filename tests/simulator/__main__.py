@@ -11,8 +11,7 @@ import threading
 
 from .fleet import make_fleet
 from .server import Simulator
-from .service import FAKE_KEY, LARGEST_PAGE
-from .shapes import FLAT, NESTED, RENAMED, SPARSE
+from .service import FAKE_KEY
 
 
 def main() -> None:
@@ -27,31 +26,20 @@ def main() -> None:
 
 def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__)
-    options.add_argument("--host", default="127.0.0.1")
     options.add_argument("--port", type=int, default=0, help="0 chooses a free port (default)")
-    options.add_argument("--certfile", help="serve TLS with this certificate")
-    options.add_argument("--keyfile", help="private key of the certificate")
-    options.add_argument("--seed", type=int, default=1, help="seed of the fleet")
     options.add_argument("--cvms", type=int, default=12, help="number of live CVMs in the fleet")
     options.add_argument("--api-key", default=FAKE_KEY, help="the key to accept (%(default)s)")
     options.add_argument("--delay", type=float, default=0.0, help="seconds before each response")
-    options.add_argument("--page-size-limit", type=int, default=LARGEST_PAGE, help="largest page, whatever the client requests")
-    options.add_argument("--ignore-version", choices=(FLAT, NESTED, SPARSE, RENAMED), help="return this shape for every version")
     options.add_argument("--prerender", action="store_true", help="render all apps first, for benchmarks")
     return options
 
 
 def _simulator(arguments: argparse.Namespace) -> Simulator:
     return Simulator(
-        host=arguments.host,
         port=arguments.port,
-        certfile=arguments.certfile,
-        keyfile=arguments.keyfile,
-        fleet=make_fleet(arguments.seed, arguments.cvms),
+        fleet=make_fleet(cvms=arguments.cvms),
         api_key=arguments.api_key,
         delay=arguments.delay,
-        page_size_limit=arguments.page_size_limit,
-        ignore_version=arguments.ignore_version,
         prerender=arguments.prerender,
     )
 

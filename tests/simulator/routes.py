@@ -18,8 +18,6 @@ from .service import Service
 
 router: Final = APIRouter(prefix="/api/v1")
 
-REFUSALS: Final = {401: "Not authenticated", 403: "Forbidden"}
-
 
 def service_of(request: Request) -> Service:
     service: Service = request.app.state.service
@@ -28,11 +26,9 @@ def service_of(request: Request) -> Service:
 
 async def known_account(request: Request, x_api_key: Annotated[str | None, Header()] = None) -> Account:
     """Return the account of the request's key; refuse a missing key and an unknown one."""
-    service = service_of(request)
-    account = service.account(x_api_key)
+    account = service_of(request).account(x_api_key)
     if account is None:
-        status = service.refuse_with
-        raise HTTPException(status, detail=REFUSALS.get(status, "Refused"))
+        raise HTTPException(401, detail="Not authenticated")
     return account
 
 

@@ -22,6 +22,7 @@ from .transport import OpenProtocol
 
 __all__ = ["Simulator"]
 
+HOST: Final = "127.0.0.1"
 BACKLOG: Final = 512
 SECONDS_TO_START: Final = 30
 SECONDS_TO_STOP: Final = 5
@@ -36,14 +37,12 @@ class Simulator(Service):
     def __init__(
         self,
         *,
-        host: str = "127.0.0.1",
         port: int = 0,
         certfile: str | Path | None = None,
         keyfile: str | Path | None = None,
         **service: Any,
     ) -> None:
         super().__init__(**service)
-        self.host = host
         self.port = port
         self._config = _configure(_application(self), certfile=certfile, keyfile=keyfile)
         self._server: PromptServer | None = None
@@ -53,8 +52,7 @@ class Simulator(Service):
     def origin(self) -> str:
         """Return scheme, host and port."""
         scheme = "https" if self._config.is_ssl else "http"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{scheme}://{host}:{self.port}"
+        return f"{scheme}://{HOST}:{self.port}"
 
     @property
     def url(self) -> str:
@@ -62,7 +60,7 @@ class Simulator(Service):
         return f"{self.origin}/api/v1"
 
     def __enter__(self) -> Simulator:
-        listener = _listen(self.host, self.port)
+        listener = _listen(self.port)
         self.port = listener.getsockname()[1]
         self._server = PromptServer(self._config)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="simulator", daemon=True)
@@ -125,10 +123,9 @@ class PromptServer(uvicorn.Server):
             connection.transport.abort()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(port: int) -> socket.socket:
     """Listen without Nagle's algorithm, which asyncio leaves on for such sockets and which adds 40 ms to each response."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    listener = socket.create_server((HOST, port), backlog=BACKLOG)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

@@ -87,7 +87,6 @@ class Service:
         page_size_limit: int = LARGEST_PAGE,
         key_version: str = "2025-10-28",
         ignore_version: ShapeName | None = None,
-        refuse_with: int = 401,
         prerender: bool = False,
     ) -> None:
         self.api_key = api_key
@@ -95,7 +94,6 @@ class Service:
         self.page_size_limit = page_size_limit
         self.key_version = key_version
         self.ignore_version = ignore_version
-        self.refuse_with = refuse_with
         self.prerender = prerender
         self.pages: Sequence[Any] | None = None
         self.blocked_agents: Sequence[str] = ("Python-urllib",)

@@ -91,12 +91,10 @@ def test_bad_parameter_is_refused_as_the_framework_does(get, query: dict[str, An
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-API-Key": "phak_wrong"}, {"Authorization": "Bearer phak_wrong"}])
-@pytest.mark.parametrize(("status", "detail"), [(401, "Not authenticated"), (403, "Forbidden")])
 @pytest.mark.parametrize("path", ["/apps", "/apps?page=0", "/apps/filter-options"])
-def test_key_is_checked_before_anything_else(simulator, headers, status: int, detail: str, path: str) -> None:
-    simulator.refuse_with = status
+def test_key_is_checked_before_anything_else(simulator, headers, path: str) -> None:
     response = requests.get(simulator.url + path, headers=headers, timeout=5)
-    assert (response.status_code, response.json()) == (status, {"detail": detail})
+    assert (response.status_code, response.json()) == (401, {"detail": "Not authenticated"})
 
 
 def test_each_key_sees_its_own_fleet() -> None:

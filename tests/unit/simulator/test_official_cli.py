@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The official command line tool lists what the stand-in serves."""
+"""The official command line tool accepts the responses of the stand-in."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.phala.cloud.tests.needs import skip_or_fail
 from ansible_collections.phala.cloud.tests.simulator import Simulator, make_fleet
+from ansible_collections.phala.cloud.tests.unit.simulator.unusual import UNUSUAL
 
 pytestmark = pytest.mark.slow
 
@@ -24,12 +24,12 @@ def phala(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Install the tool in a folder of its own and return the command that runs it."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
-        skip_or_fail("the official CLI needs node and npm (npm)")
+        pytest.skip("the official CLI needs Node.js: node or npm is not installed")
     folder = tmp_path_factory.mktemp("npm")
     command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), "phala"]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     if result.returncode != 0:
-        skip_or_fail(f"npm cannot install the package phala: {result.stderr.strip()[-300:]}")
+        pytest.skip(f"the npm package phala cannot be installed: {result.stderr.strip()[-300:]}")
     return [node, str(folder / "node_modules" / "phala" / "dist" / "index.js")]
 
 
@@ -54,6 +54,12 @@ def test_cli_lists_the_apps(phala: list[str], tmp_path: Path) -> None:
     assert [item["appId"] for item in shown["items"]] == with_a_uuid
     request = simulator.requests[0]
     assert (request.path, request.headers["x-phala-version"]) == ("/api/v1/apps", "2026-01-21")
+
+
+def test_cli_accepts_unusual_apps(phala: list[str], tmp_path: Path) -> None:
+    with Simulator(fleet=UNUSUAL) as simulator:
+        shown = _run(phala, tmp_path, "apps", **_environment(simulator))
+    assert [item["appId"] for item in shown["items"]] == [app.app_id for app in UNUSUAL if not app.minimal]
 
 
 def test_cli_repeats_status(phala: list[str], tmp_path: Path) -> None:

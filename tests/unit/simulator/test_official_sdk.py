@@ -1,13 +1,14 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The official SDK's own models judge what the stand-in serves."""
+"""The official SDK accepts the responses of the stand-in."""
 
 from __future__ import annotations
 
 import pytest
 
 from ansible_collections.phala.cloud.tests.simulator import Simulator, make_fleet
+from ansible_collections.phala.cloud.tests.unit.simulator.unusual import UNUSUAL
 
 models = pytest.importorskip("phala_cloud.models.apps", reason="the official SDK, phala-cloud, is not installed")
 
@@ -20,7 +21,7 @@ LISTS = {
 
 @pytest.fixture(scope="module")
 def simulator():
-    with Simulator(fleet=make_fleet(cvms=500)) as running:
+    with Simulator(fleet=(*make_fleet(cvms=500), *UNUSUAL)) as running:
         yield running
 
 

@@ -14,6 +14,7 @@ from ansible_collections.phala.cloud.tests.simulator.shapes import FlatPage, Nes
 from ansible_collections.phala.cloud.tests.simulator.shapes.flat import FlatApp, FlatCvm
 from ansible_collections.phala.cloud.tests.simulator.shapes.nested import NestedApp, NestedCvm
 from ansible_collections.phala.cloud.tests.simulator.shapes.shared import MinimalApp
+from ansible_collections.phala.cloud.tests.unit.simulator.unusual import UNUSUAL
 
 FLEET = make_fleet(seed=7, cvms=500)
 NUMBERS = {"page": 1, "page_size": 100, "total": 1, "total_pages": 1}
@@ -56,7 +57,7 @@ def test_cvm_without_a_number_has_the_hashed_id_in_every_nested_version() -> Non
 
 @pytest.mark.parametrize(("shape", "page"), [(FLAT, FlatPage), (NESTED, NestedPage)])
 def test_whole_fleet_is_what_the_published_description_demands(shape: str, page) -> None:
-    page.model_validate({"dstack_apps": [render(app, shape) for app in FLEET], **NUMBERS})
+    page.model_validate({"dstack_apps": [render(app, shape) for app in (*FLEET, *UNUSUAL)], **NUMBERS})
 
 
 @pytest.mark.parametrize(("shape", "app_model", "cvm_model"), [(FLAT, FlatApp, FlatCvm), (NESTED, NestedApp, NestedCvm)])
