@@ -71,7 +71,7 @@ def _render_all(fleet: Sequence[Entry], shape: ShapeName) -> dict[int, tuple[Ent
     return {id(entry): (entry, render_bytes(entry, shape)) for entry in fleet}
 
 
-def cut(account: Account, query: AppQuery, *, listing: Listing, rearrangements: Sequence[Rearrangement]) -> Slice:
+def cut(account: Account, query: AppQuery, *, listing: Listing, rearrangements: Sequence[Rearrangement] = ()) -> Slice:
     """Return the page of a query."""
     page_size = min(query.page_size, listing.page_size_limit)
     start = (query.page - 1) * page_size

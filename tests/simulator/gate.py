@@ -38,7 +38,7 @@ class Gate:
             await self._send(send, self._service.blocked.answer(Occasion(request.id, request.page, turn=0)))
             return
         wire = Wire(scope, receive)
-        refusal = self._service.too_early()
+        refusal = self._service.over_limit()
         fault, turn = (refusal, 0) if refusal else self._service.rules.next(request) or (None, 0)
         if not await _still_there(wire, after=self._delay(fault)):
             return

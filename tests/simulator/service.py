@@ -90,23 +90,10 @@ class Service:
         prerender: bool = False,
     ) -> None:
         self.api_key = api_key
-        self.delay = delay
         self.page_size_limit = page_size_limit
         self.key_version = key_version
         self.ignore_version = ignore_version
         self.prerender = prerender
-        self.pages: Sequence[Any] | None = None
-        self.blocked_agents: Sequence[str] = ("Python-urllib",)
-        self.blocked = Blocked()
-        self.rate_limit: RateLimit | None = None
-        self.clock_skew = 0.0
-        self.encodings: Sequence[str] = ()
-        self.evolve: Callable[[Fleet, Recorded], Fleet] | None = None
-        self.order: Order | None = None
-        self.case_sensitive = True
-        self.ignored_filters: Collection[str] = ()
-        self.status_lag = 0.0
-        self.seconds_to_start = 0.0
         self.requests: list[Recorded] = []
         self.peak = 0
         self.rules = Rules()
@@ -116,6 +103,8 @@ class Service:
         self._accounts: dict[str, Account] = {}
         self._pending: list[Pending] = []
         self._limiter = Limiter()
+        self.forgive()
+        self.delay = delay
         apps = tuple(apps)
         self.fleet = (*_default_fleet(fleet, apps), *apps)
         for key, entries in (accounts or {}).items():
@@ -141,7 +130,7 @@ class Service:
         """Return whether the proxy in front of the service blocks a request, because of its user agent."""
         return request.headers.get("user-agent", "").startswith(tuple(self.blocked_agents))
 
-    def too_early(self) -> Status | None:
+    def over_limit(self) -> Status | None:
         """Count a request, and return the error for it if it exceeds the rate limit."""
         seconds = self._limiter.seconds_to_wait(self.rate_limit) if self.rate_limit else 0.0
         if self.rate_limit is None or not seconds:
@@ -191,13 +180,21 @@ class Service:
         self.rules.extend(Rule(fault=fault, **when) for fault in faults)
 
     def forgive(self) -> None:
-        """Behave well again: without faults, delay, fixed pages, changes, rate limit and encodings."""
+        """Reset everything that changes the behaviour, except the options of the constructor; reset `delay`, too."""
         self.rules.clear()
-        self.rate_limit = None
-        self.encodings = ()
-        self.evolve = None
         self.delay = 0.0
-        self.pages = None
+        self.pages: Sequence[Any] | None = None
+        self.blocked_agents: Sequence[str] = ("Python-urllib",)
+        self.blocked = Blocked()
+        self.rate_limit: RateLimit | None = None
+        self.clock_skew = 0.0
+        self.encodings: Sequence[str] = ()
+        self.evolve: Callable[[Fleet, Recorded], Fleet] | None = None
+        self.order: Order | None = None
+        self.case_sensitive = True
+        self.ignored_filters: Collection[str] = ()
+        self.status_lag = 0.0
+        self.seconds_to_start = 0.0
 
     def clear(self) -> None:
         """Forget the requests."""

@@ -114,7 +114,7 @@ class Blocked(Answer):
     def answer(self, occasion: Occasion) -> Stream:
         page = HTML_PAGE.format(title="Access denied | error code: 1010") if self.html else "error code: 1010"
         content_type = "text/html; charset=UTF-8" if self.html else "text/plain; charset=UTF-8"
-        return Body(page.encode(), content_type, HTTPStatus.FORBIDDEN, {"server": "cloudflare"}).answer(occasion)
+        return Body(page.encode(), content_type, HTTPStatus.FORBIDDEN).answer(occasion)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from ansible_collections.phala.cloud.tests.simulator import make_fleet
+from ansible_collections.phala.cloud.tests.simulator import RateLimit, make_fleet
 from ansible_collections.phala.cloud.tests.simulator.faults import (
     EMPTY_PAGE,
     MALFORMATIONS,
@@ -46,10 +46,16 @@ def test_fault_shows_as_often_as_told(get, simulator) -> None:
 
 
 def test_fault_for_ever_ends_with_forgiveness(get, simulator) -> None:
+    good = get().content
     simulator.misbehave(Status(503), times=None)
+    simulator.rate_limit, simulator.encodings, simulator.ignored_filters = RateLimit(5), ("gzip",), ("region",)
+    simulator.evolve, simulator.order, simulator.case_sensitive = (lambda fleet, _request: fleet[1:]), "name", False
+    simulator.pages, simulator.clock_skew = [{}], 3600
     assert {get().status_code for dummy in range(5)} == {503}
     simulator.forgive()
-    assert get().status_code == 200
+    simulator.fleet = make_fleet()
+    assert get(region="").content == good
+    assert get(region="us-west-1").json()["total"] == 0
 
 
 def test_fault_of_a_page_waits_for_that_page(get, simulator) -> None:
