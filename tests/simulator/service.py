@@ -176,7 +176,7 @@ class Service:
         They apply only to requests for `page`, to paths that end in `path`, and with `probability` only to some
         requests, the same ones for the same seed.
         """
-        when = {"times": times, "page": page, "path": path, "probability": probability, "seed": seed}
+        when: dict[str, Any] = {"times": times, "page": page, "path": path, "probability": probability, "seed": seed}
         self.rules.extend(Rule(fault=fault, **when) for fault in faults)
 
     def forgive(self) -> None:
@@ -228,8 +228,8 @@ class Service:
 
 def _changed(fleet: Sequence[Entry], cvm: Cvm, fields: Mapping[str, Any]) -> Sequence[Entry]:
     """Return the fleet with other fields in this CVM, which may have changed since, or be gone."""
-    for app in fleet:
-        for candidate in app.live_cvms if isinstance(app, App) else ():
+    for app in (entry for entry in fleet if isinstance(entry, App)):
+        for candidate in app.live_cvms:
             if candidate.is_same_as(cvm):
                 return swap(fleet, app, change_cvm(app, candidate, **fields))
     return fleet

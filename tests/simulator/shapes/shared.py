@@ -93,7 +93,7 @@ def app_fields(app: App) -> dict[str, Any]:
 
 def minimal_app(app: App) -> MinimalApp:
     """Return an app in which everything except `app_id` is null."""
-    fields = {**dict.fromkeys(MinimalApp.model_fields), "app_id": app.app_id}
+    fields: dict[str, Any] = {**dict.fromkeys(MinimalApp.model_fields), "app_id": app.app_id}
     return MinimalApp(**fields).model_copy(update=dict(app.extra))
 
 
