@@ -180,7 +180,10 @@ class Client:
         if digest == known:
             return None, digest, ()
         content, faults = parse_json(body, url=url, content_type=content_type, mask=self._mask)
-        return self._masked(body, content), digest, faults
+        try:
+            return self._masked(body, content), digest, faults
+        except RecursionError as error:
+            raise ApiError(f"GET {url}: the response is nested too deeply; check api_url") from error
 
     def _receive(self, url: str, deadline: float) -> tuple[bytes, str]:
         """Return the body of a response and its content type."""

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import re
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 try:
@@ -29,11 +31,24 @@ PACKAGES_OF_DISTRIBUTIONS = {"requests": "python3-requests", "urllib3": "python3
 
 def library_problem() -> str | None:
     """Return what is wrong with the packages, and what to do; None if they can be used."""
+    if problem := version_problem(installed_versions()):
+        return problem
     if isinstance(IMPORT_ERROR, ImportError):
         return f"the Python package requests cannot be imported ({IMPORT_ERROR}): {install_advice('requests')}"
     if IMPORT_ERROR:
         return f"the Python package requests cannot be imported ({IMPORT_ERROR}): correct or unset SSLKEYLOGFILE"
-    return version_problem({"requests": requests.__version__, "urllib3": urllib3.__version__})  # type: ignore[attr-defined]
+    return None
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of the packages by name, also of those that cannot be imported because they are too old."""
+    if IMPORT_ERROR is None:
+        return {"requests": requests.__version__, "urllib3": urllib3.__version__}  # type: ignore[attr-defined]
+    versions = {}
+    for package in MINIMUM_VERSIONS:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions
 
 
 def version_problem(versions: Mapping[str, str]) -> str | None:
@@ -41,18 +56,18 @@ def version_problem(versions: Mapping[str, str]) -> str | None:
 
     :param versions: of the installed packages, by name
     """
-    for package, version in versions.items():
+    for package, installed in versions.items():
         minimum = MINIMUM_VERSIONS[package]
-        if _release(version) < _release(minimum):
+        if _release(installed) < _release(minimum):
             return (
-                f"the Python package {package} {version} is too old, this plugin needs {minimum} or later:"
+                f"the Python package {package} {installed} is too old, this plugin needs {minimum} or later:"
                 f" {install_advice(package, upgrade=True)}"
             )
     return None
 
 
-def _release(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+def _release(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
 
 
 def install_advice(package: str, *, upgrade: bool = False) -> str:

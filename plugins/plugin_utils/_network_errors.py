@@ -38,7 +38,7 @@ def network_error(error: Exception, *, url: str, timeout: float, route: Route, m
             f"GET {url}: the certificate of {host} was not accepted: {shown(refused, mask)};"
             " set ca_path if a CA of your own signs it"
         )
-    if is_from(requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError, TooSlowError):
+    if is_from(requests.Timeout, urllib3.exceptions.ReadTimeoutError, TimeoutError, TooSlowError):
         return too_slow(url, timeout)
     if is_from(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
         return UnavailableError(

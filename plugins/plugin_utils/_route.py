@@ -38,7 +38,7 @@ class Route:
 
     def without_password(self, text: str) -> str:
         """Return the text without the user and password of the proxy."""
-        login, at, _host = (self.proxy or "").partition("//")[2].rpartition("@")
+        login, at, _host = (self.proxy or "").rpartition("//")[2].rpartition("@")
         password = login.partition(":")[2]
         for secret in (login, unquote(login), password, unquote(password)):
             if at and len(secret) >= SHORTEST_PASSWORD:
@@ -60,10 +60,10 @@ def check_url(url: str, mask: Mask) -> str:
         if not re.fullmatch(r"[^\s%/\\]+", host):
             raise ValueError("its host has characters that no host has")
         urllib3.util.parse_url(url)
-    except UnicodeError as error:
-        raise unusable_url(url, "its host is not a valid name", mask) from error
+    except UnicodeError:
+        raise unusable_url(url, "its host is not a valid name", mask) from None
     except ValueError as error:  # also the errors of urllib3 about locations
-        raise unusable_url(url, str(error), mask) from error
+        raise unusable_url(url, str(error), mask) from None
     return parts._replace(netloc=parts.netloc.lower()).geturl()
 
 
@@ -119,15 +119,15 @@ def check_proxy(route: Route, adapter: HTTPAdapter) -> None:
         raise _unusable_proxy(route, "its user or password has a character that ends the host")
     try:
         host = urllib3.util.parse_url(url).host
-    except ValueError as error:
-        raise _unusable_proxy(route, "it is not a URL") from error
+    except ValueError:
+        raise _unusable_proxy(route, "it is not a URL") from None  # the cause shows the password, and ansible-core shows causes
     if not host:
         raise _unusable_proxy(route, "it names no host")
     try:
         adapter.proxy_manager_for(url)
-    except requests.exceptions.InvalidSchema as error:
+    except requests.exceptions.InvalidSchema:
         advice = install_advice("requests[socks]")
-        raise ApiError(f"{route.proxy_source}: a SOCKS proxy needs the Python package PySocks; {advice}") from error
+        raise ApiError(f"{route.proxy_source}: a SOCKS proxy needs the Python package PySocks; {advice}") from None
 
 
 def _unusable_proxy(route: Route, reason: str) -> ApiError:

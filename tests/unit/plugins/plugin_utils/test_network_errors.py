@@ -1,0 +1,197 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Exceptions of requests and urllib3: who or what is to blame, and whether another try may help."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+import requests
+from urllib3.exceptions import (
+    IncompleteRead,
+    LocationParseError,
+    MaxRetryError,
+    ProtocolError,
+    ProxyError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, UnavailableError
+from ansible_collections.phala.cloud.plugins.plugin_utils._network_errors import network_error, too_slow
+from ansible_collections.phala.cloud.plugins.plugin_utils._responses import TooSlowError
+from ansible_collections.phala.cloud.plugins.plugin_utils._route import Route
+
+URL = "https://service.example/api/v1/apps"
+KEY = "phak_0123456789abcdef"
+PROXY = Route(proxy="http://me:s3cr3t@proxy.example", proxy_source="HTTPS_PROXY", verify=True, verify_source="")
+DIRECT = Route(proxy=None, proxy_source="", verify=True, verify_source="")
+TOO_SLOW = "no complete response within 1.5 s; check the network, or raise timeout or lower page_size"
+CHECK = "check api_url and the network"
+
+
+class CertificateError(ValueError):
+    """As urllib3 has it where it compares the names itself."""
+
+
+def wrapped(reason: Exception) -> requests.ConnectionError:
+    """Wrap an error as requests does."""
+    return requests.ConnectionError(MaxRetryError(None, "/apps", reason))  # type: ignore[arg-type]
+
+
+def caused(error: Exception, cause: BaseException) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+def refused_certificate(reason: str) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_message = reason
+    return error
+
+
+def error_for(error: Exception, route: Route = DIRECT) -> ApiError:
+    return network_error(error, url=URL, timeout=1.5, route=route, mask=lambda text: text.replace(KEY, "***"))
+
+
+PASSING = [
+    (requests.Timeout(), TOO_SLOW),
+    (requests.exceptions.ReadTimeout(), TOO_SLOW),
+    (ReadTimeoutError(None, "/", "slow"), TOO_SLOW),  # type: ignore[arg-type]
+    (requests.ConnectionError(ReadTimeoutError(None, "/", "slow")), TOO_SLOW),  # type: ignore[arg-type]
+    (TimeoutError("timed out"), TOO_SLOW),
+    (TimeoutError("timed out"), TOO_SLOW),
+    (TooSlowError(), TOO_SLOW),
+    (
+        wrapped(caused(ProtocolError("aborted"), ConnectionResetError(104, "Connection reset by peer"))),
+        f"the connection failed: Connection reset by peer; {CHECK}",
+    ),
+    (
+        wrapped(caused(ProtocolError("x"), ConnectionRefusedError(111, "Connection refused"))),
+        f"the connection failed: Connection refused; {CHECK}",
+    ),
+    (ConnectionRefusedError(111, "Connection refused"), f"the connection failed: Connection refused; {CHECK}"),
+    (
+        caused(ProtocolError("broken"), IncompleteRead(3, 5)),
+        f"the connection failed: IncompleteRead(3 bytes read, 5 more expected); {CHECK}",
+    ),
+    (OSError(), f"the connection failed: OSError; {CHECK}"),
+    (OSError(101, "Network is unreachable"), f"the connection failed: Network is unreachable; {CHECK}"),
+    (requests.ConnectionError(f"the key {KEY}\x1b"), f"the connection failed: the key ***?; {CHECK}"),
+    (
+        wrapped(ssl.SSLEOFError(8, "EOF occurred in violation of protocol")),
+        f"the connection failed: EOF occurred in violation of protocol; {CHECK}",
+    ),
+    (
+        wrapped(caused(ProtocolError("x"), socket.gaierror(-2, "Name or service not known"))),
+        "the name service.example was not found: Name or service not known; check api_url, the network and DNS",
+    ),
+]
+
+
+@pytest.mark.parametrize(("error", "expected"), PASSING, ids=lambda value: repr(value)[:50])
+def test_failure_that_may_pass(error: Exception, expected: str) -> None:
+    made = error_for(error)
+    assert str(made) == f"GET {URL}: {expected}"
+    assert type(made) is UnavailableError
+    assert (made.may_pass, made.retry_after, made.is_throttled) == (True, None, False)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (wrapped(SSLError(refused_certificate("certificate has expired"))), "certificate has expired"),
+        (wrapped(SSLError(CertificateError("hostname 'x' doesn't match 'y'"))), "hostname 'x' doesn't match 'y'"),
+        (requests.exceptions.SSLError(refused_certificate(f"{KEY}\n")), "***?"),
+        (refused_certificate(""), "(1, 'certificate verify failed')"),
+    ],
+    ids=repr,
+)
+def test_certificate_that_is_refused_stays_so(error: Exception, reason: str) -> None:
+    made = error_for(error)
+    if "'certificate verify failed')" in reason:
+        reason = str(error)
+    assert str(made) == (
+        f"GET {URL}: the certificate of service.example was not accepted: {reason}; set ca_path if a CA of your own signs it"
+    )
+    assert type(made) is UnavailableError
+    assert not made.may_pass
+
+
+def test_tls_that_fails_stays_so() -> None:
+    made = error_for(wrapped(SSLError(ssl.SSLError(1, "[SSL] wrong version number"))))
+    assert str(made) == f"GET {URL}: no TLS connection: [SSL] wrong version number; check that api_url names an https port"
+    assert type(made) is UnavailableError
+    assert not made.may_pass
+
+
+@pytest.mark.parametrize("kind", ["requests", "urllib3"])
+def test_proxy_that_does_not_connect_is_named_without_its_password(kind: str) -> None:
+    reason = caused(ProxyError("Cannot connect to proxy.", OSError()), OSError("Tunnel connection failed: 407 me:s3cr3t"))
+    made = error_for(requests.exceptions.ProxyError(MaxRetryError(None, "/", reason)) if kind == "requests" else reason, PROXY)  # type: ignore[arg-type]
+    assert str(made) == (
+        f"GET {URL}: the proxy did not connect: Tunnel connection failed: 407 ***; check HTTPS_PROXY and NO_PROXY"
+    )
+    assert type(made) is UnavailableError
+    assert made.may_pass
+
+
+def test_name_of_the_proxy_that_is_not_found_is_not_blamed_on_the_service() -> None:
+    reason = caused(ProxyError("Cannot connect to proxy.", OSError()), socket.gaierror(-2, "Name or service not known"))
+    assert "the proxy did not connect: Name or service not known; check HTTPS_PROXY" in str(error_for(wrapped(reason), PROXY))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnicodeError("label empty"),
+        caused(OSError("x"), UnicodeEncodeError("idna", "", 0, 1, "label empty")),
+        LocationParseError("'.', label empty or too long"),
+        requests.exceptions.InvalidURL(LocationParseError("x")),
+    ],
+    ids=repr,
+)
+def test_url_that_cannot_be_used_is_a_local_mistake(error: Exception) -> None:
+    made = error_for(error)
+    assert str(made).startswith(f"api_url: {URL} cannot be used: ")
+    assert type(made) is ApiError
+    assert not made.may_pass
+
+
+def with_bundle(path: Path) -> Route:
+    return Route(proxy=None, proxy_source="", verify=str(path), verify_source="ca_path")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("Could not find a suitable TLS CA certificate bundle, invalid path: /none"),
+        wrapped(SSLError(FileNotFoundError(2, "No such file or directory"))),
+        wrapped(SSLError(ssl.SSLError(0, "no certificate or crl found"))),
+        wrapped(ProtocolError("Connection aborted.", PermissionError(13, "Permission denied"))),
+    ],
+    ids=repr,
+)
+def test_bundle_that_cannot_be_used_is_a_local_mistake(error: Exception, tmp_path: Path) -> None:
+    made = error_for(error, with_bundle(tmp_path / "none.pem"))
+    assert str(made).startswith(f"ca_path: {tmp_path}/none.pem cannot be used (No such file or directory)")
+    assert type(made) is ApiError
+    assert not made.may_pass
+
+
+def test_bundle_is_not_blamed_for_the_network(tmp_path: Path) -> None:
+    made = error_for(wrapped(caused(ProtocolError("x"), ConnectionResetError(104, "reset"))), with_bundle(tmp_path / "none.pem"))
+    assert str(made) == f"GET {URL}: the connection failed: reset; {CHECK}"
+
+
+@pytest.mark.parametrize("seconds", [1, 2.5])
+def test_time_limit_is_said(seconds: float) -> None:
+    made = too_slow(URL, seconds)
+    assert str(made) == (
+        f"GET {URL}: no complete response within {seconds} s; check the network, or raise timeout or lower page_size"
+    )
+    assert made.may_pass

@@ -1,0 +1,287 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""URL, proxy and certificates as this machine sets them up."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import certifi
+import pytest
+import requests
+from requests.adapters import HTTPAdapter
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, UnavailableError
+from ansible_collections.phala.cloud.plugins.plugin_utils._route import Route, check_proxy, check_url, find_route, tls_fault
+
+URL = "https://service.example/api/v1"
+KEY = "phak_0123456789abcdef"
+ADVICE = (
+    "write it as http://host:port or http://user:password@host:port, and write the characters # / ? [ ] @ of a password as"
+    " %23 %2F %3F %5B %5D %40"
+)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what this machine sets."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSLKEYLOGFILE"):
+            monkeypatch.delenv(name)
+
+
+def mask(text: str) -> str:
+    return text.replace(KEY, "***")
+
+
+def route(proxy: str | None = None, *, verify: bool | str = True, verify_source: str = "") -> Route:
+    return Route(proxy=proxy, proxy_source="HTTPS_PROXY" if proxy else "", verify=verify, verify_source=verify_source)
+
+
+# URLs
+
+
+@pytest.mark.parametrize(
+    ("url", "checked"),
+    [
+        (URL, URL),
+        ("HTTP://127.0.0.1:8080/Api", "http://127.0.0.1:8080/Api"),
+        ("HttpS://Service.EXAMPLE/API/v1", "https://service.example/API/v1"),
+        ("http://[::1]:80/x", "http://[::1]:80/x"),
+        ("http://[::FFFF]/x", "http://[::ffff]/x"),
+        ("https://service.example.", "https://service.example."),
+        ("https://bücher.example/x", "https://bücher.example/x"),
+    ],
+)
+def test_scheme_and_host_become_small_letters(url: str, checked: str) -> None:
+    assert check_url(url, mask) == checked
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://%00/", "its host has characters that no host has"),
+        ("https://a b/", "its host has characters that no host has"),
+        ("https://a\\b/", "its host has characters that no host has"),
+        ("https://./", "its host is not a valid name"),
+        ("https://a..b/", "its host is not a valid name"),
+        (f"https://{'a' * 64}/", "its host is not a valid name"),
+        ("https://", "it must begin with https:// and name a host"),
+        ("https:///api", "it must begin with https:// and name a host"),
+        ("ftp://service.example/", "it must begin with https:// and name a host"),
+        ("service.example", "it must begin with https:// and name a host"),
+        ("https://service.example:0/", "it must begin with https:// and name a host"),
+        ("https://service.example:99999/", "Port out of range 0-65535"),
+        ("https://service.example:x/", "Port could not be cast to integer value as 'x'"),
+        ("http://[::1", "Invalid IPv6 URL"),
+    ],
+)
+def test_url_that_cannot_be_used_is_named(url: str, reason: str) -> None:
+    with pytest.raises(ApiError) as raised:
+        check_url(url, mask)
+    assert str(raised.value) == f"api_url: {url} cannot be used: {reason}; correct api_url"
+    assert type(raised.value) is ApiError
+    assert not raised.value.may_pass
+
+
+@pytest.mark.parametrize("url", ["http://[::1].evil.example/", "http://[::1]evil.example/", "https://[v1.x]/"])
+def test_odd_brackets_are_refused(url: str) -> None:
+    with pytest.raises(ApiError, match=r"^api_url: http.* cannot be used: .*; correct api_url$"):
+        check_url(url, mask)
+
+
+def test_key_in_a_url_is_masked() -> None:
+    with pytest.raises(ApiError, match=r"^api_url: https://\*\*\*:x/ cannot be used") as raised:
+        check_url(f"https://{KEY}:x/", mask)
+    assert "0123" not in str(raised.value)
+
+
+# The route
+
+
+def test_route_without_settings() -> None:
+    assert find_route(URL, True) == Route(proxy=None, proxy_source="", verify=True, verify_source="")
+    assert find_route(URL, False) == Route(proxy=None, proxy_source="", verify=False, verify_source="")
+    assert find_route(URL, "/ca.pem") == Route(proxy=None, proxy_source="", verify="/ca.pem", verify_source="ca_path")
+
+
+@pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "Https_Proxy", "all_proxy", "ALL_PROXY"])
+def test_variable_of_the_proxy_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "http://proxy.example:3128")
+    assert find_route(URL, True) == Route(proxy="http://proxy.example:3128", proxy_source=name, verify=True, verify_source="")
+
+
+def test_variable_that_counts_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://all.example")
+    monkeypatch.setenv("HTTPS_PROXY", "http://large.example")
+    found = find_route(URL, True)
+    assert (found.proxy, found.proxy_source) == ("http://large.example", "HTTPS_PROXY")
+    monkeypatch.setenv("https_proxy", "http://small.example")
+    found = find_route(URL, True)
+    assert (found.proxy, found.proxy_source) == ("http://small.example", "https_proxy")
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "https_proxy"])
+def test_plain_http_has_no_proxy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "http://proxy.example:3128")
+    assert find_route(check_url("HTTP://127.0.0.1:1/", mask), True) == route()
+
+
+@pytest.mark.parametrize("host", ["service.example", "SERVICE.example", ".example", "*"])
+def test_exceptions_from_the_proxy_are_heeded(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", host)
+    assert find_route(check_url("https://Service.example/", mask), True) == route()
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_variable_of_the_certificates_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "/bundle.pem")
+    assert find_route(URL, True) == route(verify="/bundle.pem", verify_source=name)
+    assert find_route(URL, "/ca.pem") == route(verify="/ca.pem", verify_source="ca_path")
+    assert find_route(URL, False) == route(verify=False)
+
+
+def test_bundle_of_requests_takes_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CURL_CA_BUNDLE", "/curl.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/requests.pem")
+    assert find_route(URL, True) == route(verify="/requests.pem", verify_source="REQUESTS_CA_BUNDLE")
+
+
+def test_route_is_shown_without_the_proxy() -> None:
+    assert "secret" not in repr(route("http://me:secret@proxy.example"))
+
+
+@pytest.mark.parametrize(
+    ("proxy", "text", "expected"),
+    [
+        ("http://alice:s3cr3t@proxy.example", "alice:s3cr3t failed, s3cr3t too", "*** failed, *** too"),
+        ("http://alice:s3%23cr3t@proxy.example", "s3%23cr3t and s3#cr3t and alice:s3#cr3t", "*** and *** and ***"),
+        ("http://alice:p@ss@proxy.example", "p@ss", "***"),
+        ("http://me:ab@proxy.example", "about me:ab", "about ***"),
+        ("http://me:@proxy.example", "me: no", "*** no"),
+        ("http://proxy.example", "proxy.example", "proxy.example"),
+        ("alice:s3cr3t@proxy.example", "s3cr3t", "***"),
+        (None, "text", "text"),
+    ],
+)
+def test_login_of_the_proxy_is_masked(proxy: str | None, text: str, expected: str) -> None:
+    assert route(proxy).without_password(text) == expected
+
+
+# Proxies
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        None,
+        "http://proxy.example",
+        "http://proxy.example:3128/",
+        "proxy.example:3128",
+        "HTTP://proxy.example:3128",
+        "https://alice:s3cr3t%23@proxy.example:3128",
+        "http://alice:p@ss@proxy.example:3128",
+        "http://127.0.0.1:3128",
+        "http://[::1]:3128",
+    ],
+)
+def test_good_proxy_passes(proxy: str | None) -> None:
+    check_proxy(route(proxy), HTTPAdapter())
+
+
+@pytest.mark.parametrize(
+    ("proxy", "reason"),
+    [
+        ("http://alice:s3cr3t#9@proxy.example:3128", "its user or password has a character that ends the host"),
+        ("http://alice:s3/cr3t@proxy.example:3128", "its user or password has a character that ends the host"),
+        ("http://alice:12/34@proxy.example:3128", "its user or password has a character that ends the host"),
+        ("http://alice:s3?cr3t@proxy.example:3128", "its user or password has a character that ends the host"),
+        ("alice:s3/cr3t@proxy.example:3128", "its user or password has a character that ends the host"),
+        ("http://alice:s3cr3t9@proxy.example:99999", "it is not a URL"),
+        ("http://alice:s3cr3t9@proxy.example:port", "it is not a URL"),
+        (":::::", "it is not a URL"),
+        ("http://", "it names no host"),
+        ("http://alice:s3cr3t@", "it names no host"),
+        ("ftp://alice:s3cr3t@proxy.example", "its scheme is unknown"),
+        ("sock5://proxy.example", "its scheme is unknown"),
+    ],
+)
+def test_proxy_that_cannot_be_used_is_named_without_its_password(proxy: str, reason: str) -> None:
+    with pytest.raises(ApiError) as raised:
+        check_proxy(route(proxy), HTTPAdapter())
+    assert str(raised.value) == f"HTTPS_PROXY: the URL of the proxy cannot be used: {reason}; {ADVICE}"
+    assert not isinstance(raised.value, UnavailableError)
+    assert not raised.value.may_pass
+
+
+def test_bracket_in_a_password_is_said_to_be_the_mistake() -> None:
+    with pytest.raises(ApiError) as raised:
+        check_proxy(route("http://alice:s3[cr3t@proxy.example:x"), HTTPAdapter())
+    assert "s3" not in str(raised.value)
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h", "socks4", "SOCKS5"])
+def test_socks_proxy_without_its_package_is_said(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lack(*_arguments: Any, **_options: Any) -> None:
+        raise requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support.")
+
+    monkeypatch.setattr(requests.adapters, "SOCKSProxyManager", lack)
+    with pytest.raises(ApiError) as raised:
+        check_proxy(route(f"{scheme}://alice:s3cr3t@127.0.0.1:9"), HTTPAdapter())
+    message = str(raised.value)
+    assert message.startswith("HTTPS_PROXY: a SOCKS proxy needs the Python package PySocks; install it for ")
+    assert "'requests[socks]'" in message
+    assert "s3cr3t" not in message
+    assert type(raised.value) is ApiError
+
+
+# Files that TLS needs
+
+
+def test_machine_without_settings_has_no_fault() -> None:
+    assert tls_fault(route()) is None
+    assert tls_fault(route(verify=False)) is None
+    assert tls_fault(route(verify=certifi.where(), verify_source="ca_path")) is None
+
+
+def test_folder_of_certificates_has_no_fault(tmp_path: Path) -> None:
+    assert tls_fault(route(verify=str(tmp_path), verify_source="ca_path")) is None
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "none.pem"
+    assert tls_fault(route(verify=str(path), verify_source="REQUESTS_CA_BUNDLE")) == (
+        f"REQUESTS_CA_BUNDLE: {path} cannot be used (No such file or directory); name a file of PEM certificates that you can"
+        " read, or a folder of them"
+    )
+
+
+def test_file_that_is_not_a_certificate_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "no.pem"
+    path.write_text("no certificate")
+    fault = tls_fault(route(verify=str(path), verify_source="ca_path")) or ""
+    assert fault.startswith(f"ca_path: {path} cannot be used (")
+    assert "certificate" in fault.partition(")")[0].lower()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_unreadable_certificates_are_named(tmp_path: Path, is_folder: bool) -> None:
+    path = tmp_path / "ca"
+    path.mkdir() if is_folder else path.touch()
+    path.chmod(0)
+    assert "Permission denied" in (tls_fault(route(verify=str(path), verify_source="ca_path")) or "")
+
+
+def test_key_log_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "log"))
+    assert tls_fault(route()) is None
+    path = tmp_path / "missing" / "log"
+    monkeypatch.setenv("SSLKEYLOGFILE", str(path))
+    assert tls_fault(route()) == (
+        f"SSLKEYLOGFILE: {path} cannot be written (No such file or directory); correct or unset the variable"
+    )
