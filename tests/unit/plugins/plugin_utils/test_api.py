@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from typing import Any
 
 import pytest
 import requests
+import trustme
 import urllib3
 from ansible.release import __version__ as core_version
 from requests.adapters import HTTPAdapter
@@ -505,8 +507,8 @@ def test_name_that_is_looked_up_forever_ends_in_time(monkeypatch: pytest.MonkeyP
     over.set()
 
 
-def test_body_that_trickles_ends_in_time_without_threads() -> None:
-    with serving(trickling(GOOD + b"\r\n", b" ")) as server:
+def test_silence_ends_in_time_without_threads() -> None:
+    with serving(silent) as server:
         client = make_client(account=local(server.port), timeout=1, retries=0)
         client._calls = NoThreads()  # type: ignore[assignment]
         with pytest.raises(UnavailableError, match="no complete response within 1 s"):
@@ -587,3 +589,73 @@ def test_headers_that_cannot_be_read_are_not_logged(caplog: pytest.LogCaptureFix
     assert KEY not in caplog.text
     logging.getLogger("urllib3.connection").warning("others may log")
     assert "others may log" in caplog.text
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_path(authority: trustme.CA, tmp_path: Path) -> str:
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    return str(tmp_path / "ca.pem")
+
+
+def certificate_for(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+def test_certificate_of_the_ca_is_accepted(authority: trustme.CA, ca_path: str) -> None:
+    with serving(answering(GOOD + b"\r\n[1]"), certificate=certificate_for(authority, "127.0.0.1")) as server:
+        account = Account(url=f"https://127.0.0.1:{server.port}/api/v1")
+        assert get(account=account, verify=ca_path).content == [1]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_known", "reason"),
+    [
+        ("127.0.0.2", True, "127.0.0.1"),
+        ("localhost", True, "127.0.0.1"),
+        ("127.0.0.1", False, "certificate"),
+    ],
+)
+def test_other_certificate_is_refused(authority: trustme.CA, ca_path: str, name: str, is_known: bool, reason: str) -> None:
+    with serving(answering(GOOD + b"\r\n[1]"), certificate=certificate_for(authority, name)) as server:
+        account = Account(url=f"https://127.0.0.1:{server.port}/api/v1")
+        error = failure(account=account, verify=ca_path if is_known else True)
+    assert str(error).startswith(f"GET {account.url}/apps: the certificate of 127.0.0.1 was not accepted: ")
+    assert reason in str(error).partition("not accepted: ")[2]
+    assert str(error).endswith("; set ca_path if a CA of your own signs it")
+    assert type(error) is UnavailableError
+
+
+def test_plain_http_port_is_said() -> None:
+    with serving(lambda connection: connection.sendall(b"HTTP/1.1 400 No\r\n\r\n")) as server:
+        error = failure(account=Account(url=f"https://127.0.0.1:{server.port}/"), timeout=2, retries=0)
+    assert str(error).startswith(f"GET https://127.0.0.1:{server.port}/apps: no TLS connection: ")
+    assert str(error).endswith("; check that api_url names an https port")
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407 Proxy Authentication Required"),
+        (b"HTTP/1.1 403 No\r\n\r\n", "403 No"),
+    ],
+)
+def test_proxy_that_refuses_is_said_without_its_password(monkeypatch: pytest.MonkeyPatch, reply: bytes, reason: str) -> None:
+    with serving(answering(reply)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:s3cr3t@127.0.0.1:{proxy.port}")
+        error = failure(retries=0)
+        assert proxy.received.startswith(b"CONNECT service.example:443 HTTP/1")
+        assert KEY.encode() not in proxy.received
+    assert str(error) == (
+        f"GET {APPS}: the proxy did not connect: Tunnel connection failed: {reason}; check HTTPS_PROXY and NO_PROXY"
+    )
+    assert type(error) is UnavailableError
