@@ -119,7 +119,7 @@ def test_on(pair: Pair) -> Callable[[nox.Session], None]:
         elif pair == PAIRS[0]:
             run_tests(session, *COVERING_TESTS, "tests/docs")
         elif pair in WITH_OLDEST_REQUESTS:
-            session.install(Path("requirements.txt").read_text(encoding="utf-8").strip().replace(">=", "=="))
+            session.install(*Path("requirements.txt").read_text(encoding="utf-8").replace(">=", "==").split())
             run_tests(session, *MATRIX_TESTS)
         else:
             hostile = HOSTILE_TESTS if pair in WITH_HOSTILE_TEXT else ()

@@ -138,7 +138,8 @@ class Client:
         """Wait until a request may be sent."""
         while seconds := self._pace.take_turn():
             self._wait(seconds, f"for GET {url}, because the service asked for fewer requests")
-        self._wait(0, "")
+        if self._stopped.is_set():
+            raise self._stopped_error()
 
     def _wait(self, seconds: float, reason: str) -> None:
         """Wait, and say so if the run has taken long.
@@ -150,7 +151,10 @@ class Client:
             self._say_waiting(reason)
             seconds -= max(0.0, left)
         if self._stopped.wait(seconds):
-            raise ApiError(f"{self._url}: stopped, because another request failed")
+            raise self._stopped_error()
+
+    def _stopped_error(self) -> ApiError:
+        return ApiError(f"{self._url}: stopped, because another request failed")
 
     def _say_waiting(self, reason: str) -> None:
         self._notice.say(self._mask(f"{self._name()}{self._url}: still waiting after {NOTICE_SECONDS} s {reason}"))

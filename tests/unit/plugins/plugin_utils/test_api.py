@@ -459,6 +459,16 @@ def test_long_response_is_said(said: list[str], monkeypatch: pytest.MonkeyPatch)
     assert said == [f"{URL}: still waiting after 30 s for the response to GET {APPS}"]
 
 
+@pytest.mark.usefixtures("transport")
+def test_long_run_without_waits_says_what_it_waits_for_next(said: list[str]) -> None:
+    client = make_client(say=said.append)
+    time.sleep(0.06)
+    client.get("/apps")
+    client.get("/apps")
+    assert set(said) <= {f"{URL}: still waiting after 30 s for the response to GET {APPS}"}
+    assert len(said) <= 1
+
+
 def test_short_wait_is_not_said(transport: Transport) -> None:
     said: list[str] = []
     transport.replies = [Reply(status=503)] * 2
