@@ -49,13 +49,16 @@ def test_installation_is_small(installed: Place) -> None:
     assert sum(path.stat().st_size for path in installed.collection.rglob("*") if path.is_file()) < LARGEST_INSTALLATION
 
 
-def test_only_requests_is_required_as_documented() -> None:
-    (requirement,) = (CHECKOUT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    name, _at_least, version = requirement.partition(">=")
+def test_only_requests_and_what_it_brings_along_are_required_as_documented() -> None:
+    lines = (CHECKOUT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    requirements = [line.partition(">=") for line in lines]
     documented = (
         (CHECKOUT / "plugins/inventory/phala.py").read_text(encoding="utf-8").partition("requirements:\n")[2].splitlines()
     )
-    assert (name, documented[0].strip()) == ("requests", f"- requests >= {version} (Python package)")
+    assert [name for name, _at_least, _version in requirements] == ["requests", "urllib3"]
+    assert [line.strip() for line in documented[:2]] == [
+        f"- {name} >= {version} (Python package)" for name, _at_least, version in requirements
+    ]
 
 
 def test_loading_the_plugin_loads_nothing_but_itself_and_what_python_brings_along(installed: Place) -> None:

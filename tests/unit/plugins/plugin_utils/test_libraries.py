@@ -134,3 +134,8 @@ def test_key_log_that_cannot_be_opened_at_the_import_is_said(monkeypatch: pytest
         "the Python package requests cannot be imported ([Errno 2] No such file or directory: '/no/log'): "
         "correct or unset SSLKEYLOGFILE"
     )
+
+
+def test_minimum_versions_are_those_of_the_requirements() -> None:
+    lines = Path(__file__).parents[4].joinpath("requirements.txt").read_text().splitlines()
+    assert dict(line.split(">=") for line in lines) == _libraries.MINIMUM_VERSIONS
