@@ -33,6 +33,9 @@ def network_error(error: Exception, *, url: str, timeout: float, route: Route, m
     def is_from(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in causes)
 
+    # A mistake on this machine goes before what the network does, which may pass.
+    if urlsplit(url).scheme == "https" and (fault := tls_fault(route)):
+        return ApiError(fault)
     if refused := _certificate_fault(causes):
         return UnavailableError(
             f"GET {url}: the certificate of {host} was not accepted: {shown(refused, mask)};"
@@ -50,8 +53,6 @@ def network_error(error: Exception, *, url: str, timeout: float, route: Route, m
         )
     if is_from(UnicodeError, urllib3.exceptions.LocationValueError):
         return unusable_url(url, reason, mask)
-    if not is_from(ConnectionError) and (fault := tls_fault(route)):
-        return ApiError(fault)
     if any(isinstance(cause, ssl.SSLError) and "EOF" not in str(cause) for cause in causes):
         return UnavailableError(f"GET {url}: no TLS connection: {reason}; check that api_url names an https port")
     return UnavailableError(f"GET {url}: the connection failed: {reason}; check api_url and the network", may_pass=True)

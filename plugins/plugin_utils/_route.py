@@ -118,6 +118,7 @@ def check_proxy(route: Route, adapter: HTTPAdapter) -> None:
     if "@" in url and "@" not in authority:
         raise _unusable_proxy(route, "its user or password has a character that ends the host")
     try:
+        urlsplit(url)
         host = urllib3.util.parse_url(url).host
     except ValueError:
         raise _unusable_proxy(route, "it is not a URL") from None  # the cause shows the password, and ansible-core shows causes

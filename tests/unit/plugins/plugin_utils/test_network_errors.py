@@ -173,6 +173,8 @@ def with_bundle(path: Path) -> Route:
         wrapped(SSLError(FileNotFoundError(2, "No such file or directory"))),
         wrapped(SSLError(ssl.SSLError(0, "no certificate or crl found"))),
         wrapped(ProtocolError("Connection aborted.", PermissionError(13, "Permission denied"))),
+        ConnectionRefusedError(111, "Connection refused"),
+        requests.Timeout(),
     ],
     ids=repr,
 )
@@ -183,9 +185,15 @@ def test_bundle_that_cannot_be_used_is_a_local_mistake(error: Exception, tmp_pat
     assert not made.may_pass
 
 
-def test_bundle_is_not_blamed_for_the_network(tmp_path: Path) -> None:
-    made = error_for(wrapped(caused(ProtocolError("x"), ConnectionResetError(104, "reset"))), with_bundle(tmp_path / "none.pem"))
-    assert str(made) == f"GET {URL}: the connection failed: reset; {CHECK}"
+def test_files_of_tls_are_not_blamed_for_plain_http(tmp_path: Path) -> None:
+    made = network_error(
+        ConnectionResetError(104, "reset"),
+        url="http://127.0.0.1/apps",
+        timeout=1,
+        route=with_bundle(tmp_path / "none.pem"),
+        mask=str,
+    )
+    assert str(made) == f"GET http://127.0.0.1/apps: the connection failed: reset; {CHECK}"
 
 
 @pytest.mark.parametrize("seconds", [1, 2.5])

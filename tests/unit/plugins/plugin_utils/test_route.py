@@ -203,6 +203,7 @@ def test_good_proxy_passes(proxy: str | None) -> None:
         ("alice:s3/cr3t@proxy.example:3128", "its user or password has a character that ends the host"),
         ("http://alice:s3cr3t9@proxy.example:99999", "it is not a URL"),
         ("http://alice:s3cr3t9@proxy.example:port", "it is not a URL"),
+        ("http://alice:s3[cr3t9@proxy.example:3128", "it is not a URL"),
         (":::::", "it is not a URL"),
         ("http://", "it names no host"),
         ("http://alice:s3cr3t@", "it names no host"),
@@ -216,12 +217,6 @@ def test_proxy_that_cannot_be_used_is_named_without_its_password(proxy: str, rea
     assert str(raised.value) == f"HTTPS_PROXY: the URL of the proxy cannot be used: {reason}; {ADVICE}"
     assert not isinstance(raised.value, UnavailableError)
     assert not raised.value.may_pass
-
-
-def test_bracket_in_a_password_is_said_to_be_the_mistake() -> None:
-    with pytest.raises(ApiError) as raised:
-        check_proxy(route("http://alice:s3[cr3t@proxy.example:x"), HTTPAdapter())
-    assert "s3" not in str(raised.value)
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h", "socks4", "SOCKS5"])
