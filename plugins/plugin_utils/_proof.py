@@ -24,13 +24,14 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._pages import Identity
 class Shown:
     """What the pages of one query show in one reading. Two are equal if they show and count the same.
 
-    ``claim_fault`` says which page claims too many pages, and ``fault`` what else does not fit together.
+    ``fault`` says what does not fit together, and ``claim_fault`` whether a page claims too many pages.
     """
 
     identities: frozenset[Identity]
     totals: frozenset[int]
     page_count: int = field(compare=False)
-    first: Page = field(compare=False, repr=False)
+    first_identities: frozenset[Identity] = field(compare=False)
+    first_total: int = field(compare=False)
     claim_fault: str | None = field(compare=False)
     fault: str | None = field(compare=False)
 
@@ -70,7 +71,15 @@ def show(pages: Mapping[int, Page], page_size: int) -> Shown:
     totals = frozenset(page.total for page in pages.values())
     claim_fault = _claim_fault(pages, page_size)
     count_fault = _count_fault(totals, sum(len(page.apps) for page in pages.values()), len(identities))
-    return Shown(identities, totals, len(pages), pages[1], claim_fault, claim_fault or count_fault)
+    return Shown(
+        identities=identities,
+        totals=totals,
+        page_count=len(pages),
+        first_identities=frozenset(pages[1].identities),
+        first_total=pages[1].total,
+        claim_fault=claim_fault,
+        fault=claim_fault or count_fault,
+    )
 
 
 def find_states(pages: Sequence[Page]) -> dict[Identity, frozenset[Hashable]] | None:
@@ -91,14 +100,14 @@ def find_whole(
     :param previous: the reading before this one
     :param seen_before: the apps of all earlier readings
     """
-    first = reading.shown[0]
-    is_one_page = len(reading.shown) == 1 and first.page_count == 1 and first.fault is None
+    only = reading.shown[0]
+    is_one_page = len(reading.shown) == 1 and only.page_count == 1 and only.fault is None
     if is_one_page or (previous is not None and _is_repeated(reading, previous)):
         return [shown.identities for shown in reading.shown]
-    if reading.has_filters or first.claim_fault is not None:
+    if reading.has_filters or only.claim_fault is not None:
         return None
-    at_first_page = first.identities.intersection(seen_before).union(first.first.identities)
-    return [at_first_page] if len(at_first_page) == first.first.total else None
+    at_first_page = only.identities.intersection(seen_before).union(only.first_identities)
+    return [at_first_page] if len(at_first_page) == only.first_total else None
 
 
 def find_contradiction(reading: Reading, previous: Reading | None) -> int | None:
@@ -133,7 +142,7 @@ def _claim_fault(pages: Mapping[int, Page], page_size: int) -> str | None:
     for page in pages.values():
         count = count_pages(page.total, pages[1], page_size)
         if page.page_count > count:
-            return f"it counts {page.total} apps, which fill {count} pages, but {page.page_count} pages"
+            return f"it counts {page.total} apps on {page.page_count} pages, but they fit on {count}"
     return None
 
 
