@@ -32,13 +32,12 @@ BARREN_PAGES = 2  # pages without a new app, after which a reading requests no f
 
 @dataclass(frozen=True)
 class FetchedApps:
-    """Per query its apps, each once and in a fixed order, what it took to fetch them, and what was replaced in them."""
+    """Per query its apps, each once and in a fixed order, and what it took to fetch them."""
 
     apps: list[list[dict[str, Any]]]
     requests: int
     retries: int
     readings: int
-    faults: tuple[str, ...]
 
 
 def fetch_apps(
@@ -137,20 +136,17 @@ class _Fetch:
         self._has_filters = len(lists) > 1 or bool(lists[0].parameters)
         self._requests = 0
         self._retries = 0
-        self._faults: dict[str, None] = {}
 
     def until_whole(self) -> FetchedApps:
         previous: Reading | None = None
         seen_before: set[Identity] = set()
         for number in range(1, MAX_READINGS + 1):
             reading = self._read()
+            self._check_contradiction(reading, previous)
             whole = find_whole(reading, previous, seen_before)
             if whole is not None:
                 apps = [app_list.take(identities) for app_list, identities in zip(self._lists, whole, strict=True)]
-                return FetchedApps(
-                    apps, requests=self._requests, retries=self._retries, readings=number, faults=tuple(self._faults)
-                )
-            self._check_contradiction(reading, previous)
+                return FetchedApps(apps, requests=self._requests, retries=self._retries, readings=number)
             doubt = describe_doubt(reading, previous)
             self._note(f"Read {number} of at most {MAX_READINGS} does not prove that the app list is whole: {doubt}")
             seen_before.update(*(shown.identities for shown in reading.shown))
@@ -190,7 +186,6 @@ class _Fetch:
             app_list.add(request.number, page)
             self._requests += 1 + len(response.retries)
             self._retries += len(response.retries)
-            self._faults.update(dict.fromkeys(response.faults))
             self._report(app_list, request, response, page)
 
     def _read_page(self, job: tuple[AppList, Request]) -> tuple[Response, Page]:

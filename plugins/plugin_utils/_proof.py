@@ -111,11 +111,11 @@ def find_whole(
 
 
 def find_contradiction(reading: Reading, previous: Reading | None) -> int | None:
-    """Return the position of a query whose pages contradict its count in the same way as in the reading before.
+    """Return the position of a query whose pages contradict its counts in the same way as in the reading before.
 
-    If a count changed in one of the readings, the list did, and nothing follows.
+    With filters, a reading ends as soon as a count changes, so nothing follows from what it shows.
     """
-    if previous is None or reading.has_changed or previous.has_changed:
+    if previous is None or (reading.has_filters and (reading.has_changed or previous.has_changed)):
         return None
     for position, (shown, older) in enumerate(zip(reading.shown, previous.shown, strict=True)):
         if shown.fault and older.fault and shown == older:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.phala.cloud.plugins.plugin_utils import _pages
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Response, UnavailableError
 from ansible_collections.phala.cloud.plugins.plugin_utils._pages import Page
 from ansible_collections.phala.cloud.plugins.plugin_utils._paging import MAX_PAGES, MAX_READINGS, FetchedApps, Filter, fetch_apps
@@ -190,15 +191,16 @@ def test_order_of_apps_depends_on_neither_pages_nor_queries() -> None:
 
 
 def test_of_two_copies_of_an_app_the_later_page_counts() -> None:
-    """Both pages are of one reading, and the list is proved by the count of the first page."""
-    pages = {1: [app(1), app(2)], 2: [app(3), {**app(2), "name": "later"}]}
+    """A new app moves another one to the second page, and the first page proves the list."""
 
-    def respond(number: int, size: int) -> Content:
-        return {**page_of([], number, size, total=3, total_pages=2), "dstack_apps": pages.get(number, [])}
+    def change(service: ChangingService, request: int) -> None:
+        if request == 4:
+            service.apps = [app(9), app(0), {**app(1), "name": "later"}, app(2)]
 
-    fetched = fetch(Service(respond), page_size=2)
-    assert (ids(fetched.apps[0]), fetched.readings) == (["a00001", "a00002", "a00003"], 2)
-    assert fetched.apps[0][1]["name"] == "later"
+    service = ChangingService(fleet(3), change)
+    fetched = fetch(service, page_size=2, concurrency=1)
+    assert fetched.readings == 2
+    assert fetched.apps == [[app(0), {**app(1), "name": "later"}, app(2)]]
 
 
 # Wrong counts and endless lists
@@ -232,6 +234,11 @@ def repeated(number: int, size: int) -> Content:
     return {**page_of(fleet(300), 1, size), "page": number}
 
 
+def overlapping(number: int, size: int) -> Content:
+    apps = fleet(101)
+    return page_of(apps, number, size) | {"dstack_apps": apps[:100] if number == 1 else apps[99:]}
+
+
 @pytest.mark.parametrize("concurrency", [1, 8])
 @pytest.mark.parametrize(
     ("respond", "fault"),
@@ -248,6 +255,11 @@ def repeated(number: int, size: int) -> Content:
         (lambda number, size: page_of(fleet(50), number, size, total_pages=2), "it counts 50 apps on 2 pages, but they fit on 1"),
         (lambda number, size: page_of(fleet(250), number, size, total=10**6, total_pages=10**4), "it counts 1000000 apps"),
         (repeated, "of which 100 are different"),
+        (
+            lambda number, size: page_of(fleet(250), number, size, total=100 * (number + 1), total_pages=number + 1),
+            "it counted 200 apps on one page and 300 on another",
+        ),
+        (overlapping, "it counts 101 apps, but its pages show 102, of which 101 are different"),
         (lambda number, size: page_of([app(1), app(1)], number, size), "it counts 2 apps, but its pages show 2, of which 1"),
     ],
 )
@@ -421,6 +433,18 @@ def test_sends_a_list_as_repeated_parameters() -> None:
     assert fetch(service, {"status": ("running", "stopped")}).apps == [apps[:2]]
 
 
+def test_query_without_filters_is_one_of_several_like_any_other() -> None:
+    apps = [app(1, "running"), app(2, "stopped")]
+    service = ChangingService(apps, lambda _service, _request: None)
+    assert fetch(service, {}, RUNNING) == FetchedApps([apps, apps[:1]], requests=4, retries=0, readings=2)
+
+
+def test_one_query_does_not_compare_cvms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_pages, "filter_states", None)
+    service = ChangingService(fleet(3), lambda _service, _request: None)
+    assert fetch(service, RUNNING, page_size=2).readings == 2
+
+
 @pytest.mark.parametrize(("request_number", "readings"), [(1, 2), (2, 3), (3, 3), (4, 4), (5, 2)])
 def test_cvm_that_changes_status_between_queries_is_not_lost(request_number: int, readings: int) -> None:
     def stop(service: ChangingService, request: int) -> None:
@@ -471,9 +495,9 @@ def test_notes_pages_and_readings() -> None:
 
 def test_counts_and_notes_retries() -> None:
     lines: list[str] = []
-    service = Service(lambda number, size: page_of(fleet(1), number, size), retries=("500 from it", "503 from it"))
+    service = Service(lambda number, size: page_of(fleet(1), number, size), retries=("500 from it", "503 from it", "429 from it"))
     fetched = fetch(service, note=lines.append)
-    assert (fetched.requests, fetched.retries) == (3, 2)
+    assert (fetched.requests, fetched.retries) == (4, 3)
     assert lines[:2] == ["Tried again: 500 from it", "Tried again: 503 from it"]
 
 

@@ -239,11 +239,19 @@ def test_same_fault_twice_is_a_contradiction(fault: Shown) -> None:
         (shown("ab", "bc", total=3), shown("ab", "c")),
         (shown("ab", "c"), shown("ab", "bc", total=3)),
         (shown("ab", "c"), shown("ab", "c")),
-        (changed(("ab", 3), ("c", 4)), changed(("ab", 3), ("c", 4))),
+        (changed(("ab", 3), ("c", 4)), changed(("ab", 3), ("c", 5))),
+        (changed(("ab", 3), ("c", 4)), changed(("ab", 3), ("d", 4))),
     ],
 )
 def test_change_is_not_a_contradiction(now: Shown, before: Shown) -> None:
     assert find_contradiction(reading(now), reading(before)) is None
+
+
+def test_same_change_twice_is_a_contradiction_without_filters() -> None:
+    """With filters, such readings ended early, and may have missed the same apps by chance."""
+    change = changed(("ab", 3), ("c", 4))
+    assert find_contradiction(reading(change), reading(change)) == 0
+    assert find_contradiction(reading(change, has_filters=True), reading(change, has_filters=True)) is None
 
 
 def test_first_reading_is_not_a_contradiction() -> None:
