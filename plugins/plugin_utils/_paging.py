@@ -32,12 +32,13 @@ BARREN_PAGES = 2  # pages without a new app, after which a reading requests no f
 
 @dataclass(frozen=True)
 class FetchedApps:
-    """Per query its apps, each once and in a fixed order, and what it took to fetch them."""
+    """Per query its apps, each once and in a fixed order, what it took to fetch them, and what was replaced in them."""
 
     apps: list[list[dict[str, Any]]]
     requests: int
     retries: int
     readings: int
+    faults: tuple[str, ...]
 
 
 def fetch_apps(
@@ -136,6 +137,7 @@ class _Fetch:
         self._has_filters = len(lists) > 1 or bool(lists[0].parameters)
         self._requests = 0
         self._retries = 0
+        self._faults: dict[str, None] = {}
 
     def until_whole(self) -> FetchedApps:
         previous: Reading | None = None
@@ -146,7 +148,9 @@ class _Fetch:
             whole = find_whole(reading, previous, seen_before)
             if whole is not None:
                 apps = [app_list.take(identities) for app_list, identities in zip(self._lists, whole, strict=True)]
-                return FetchedApps(apps, requests=self._requests, retries=self._retries, readings=number)
+                return FetchedApps(
+                    apps, requests=self._requests, retries=self._retries, readings=number, faults=tuple(self._faults)
+                )
             doubt = describe_doubt(reading, previous)
             self._note(f"Read {number} of at most {MAX_READINGS} does not prove that the app list is whole: {doubt}")
             seen_before.update(*(shown.identities for shown in reading.shown))
@@ -186,6 +190,7 @@ class _Fetch:
             app_list.add(request.number, page)
             self._requests += 1 + len(response.retries)
             self._retries += len(response.retries)
+            self._faults.update(dict.fromkeys(response.faults))
             self._report(app_list, request, response, page)
 
     def _read_page(self, job: tuple[AppList, Request]) -> tuple[Response, Page]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.needs import skip_or_fail
 from ansible_collections.phala.cloud.tests.simulator import Simulator, make_fleet
 from ansible_collections.phala.cloud.tests.unit.simulator.unusual import UNUSUAL
 
@@ -24,12 +25,12 @@ def phala(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Install the tool in a folder of its own and return the command that runs it."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
-        pytest.skip("the official CLI needs Node.js: node or npm is not installed")
+        skip_or_fail("the official CLI needs node and npm (npm)")
     folder = tmp_path_factory.mktemp("npm")
     command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), "phala"]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     if result.returncode != 0:
-        pytest.skip(f"the npm package phala cannot be installed: {result.stderr.strip()[-300:]}")
+        skip_or_fail(f"npm cannot install the package phala: {result.stderr.strip()[-300:]}")
     return [node, str(folder / "node_modules" / "phala" / "dist" / "index.js")]
 
 
