@@ -38,7 +38,7 @@ class FetchedApps:
     requests: int
     retries: int
     readings: int
-    faults: tuple[str, ...]
+    faults: tuple[str, ...] = ()
 
 
 def fetch_apps(
