@@ -74,8 +74,8 @@ class Expressions:
         """
         options, plugin = self._constructed, self._plugin
         recorder = Recorder(host)
-        with self._recorded_by(recorder):
-            known = dict(variables)
+        known = dict(variables)
+        with self._recorded_by(recorder), seeing(plugin.templar, known):
             plugin._set_composite_vars(options.compose, known, host, strict=options.strict)
             # Two harmless texts joined by an expression can be a template, so each result is marked anew.
             recorder.variables, recorder.left_out = marker.mark_variables(recorder.variables)
@@ -91,10 +91,11 @@ class Expressions:
         """
         plugin = self._plugin
         try:
-            if not hasattr(plugin.templar, "evaluate_expression"):
-                # Before 2.19 a result is returned as text, so its type must be queried inside the template.
-                is_boolean = plugin._compose(f"({condition}) is boolean", variables)
-            result = plugin._compose(condition, variables)
+            with seeing(plugin.templar, variables):
+                if not hasattr(plugin.templar, "evaluate_expression"):
+                    # Before 2.19 a result is returned as text, so its type must be queried inside the template.
+                    is_boolean = plugin._compose(f"({condition}) is boolean", variables)
+                result = plugin._compose(condition, variables)
         except AnsibleUndefinedVariable as error:
             hint = f"{error}; write variables with their hostvars_prefix, such as 'phala_status'"
             raise _failure("host_filters", condition, hint) from None

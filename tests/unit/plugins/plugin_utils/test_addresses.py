@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import url_problem
+from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_reserved, split_domain, url_problem
+
+LABEL, LONG = "a" * 63, "x" * 300
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,49 @@ def test_url_that_is_not_one_or_not_safe_is_refused(url: str, problem: str) -> N
     assert refusal is not None
     assert problem in refusal
     assert "secret" not in refusal
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("gw.example.org", ("gw.example.org", None)),
+        ("gw.example.org:8443", ("gw.example.org", 8443)),
+        ("GW.Example.ORG", ("gw.example.org", None)),
+        ("gw.example.org.", ("gw.example.org", None)),
+        ("gw.example.org.:8443", ("gw.example.org", 8443)),
+        ("localhost", ("localhost", None)),
+        ("gw-1.example2.org", ("gw-1.example2.org", None)),
+        ("xn--gw-1.example.org", ("xn--gw-1.example.org", None)),
+        (f"{LABEL}.org", (f"{LABEL}.org", None)),
+        ("gw.example.org:1", ("gw.example.org", 1)),
+        ("gw.example.org:65535", ("gw.example.org", 65535)),
+        *(
+            (text, None)
+            for text in (
+                "", ".", "..", "gw..org", ".gw.org", "gw.org..", "-gw.org", "gw-.org", "gw_1.org", "gw org", "gw.org\n",
+                "gw.org:0", "gw.org:65536", "gw.org:123456", "gw.org:", "gw.org:-1", "gw.org:80:80", "10.0.0.1", "127.1", "[::1]",
+                "::1", "1.2.3", "https://gw.org", "gw.org/", "root@gw.org", "$(id).org", "`id`", "gw.org;id", "%h", "'", '"',
+                "gw.org -oProxyCommand=id", "gw.org\0", "gw.\N{LATIN SMALL LETTER E WITH ACUTE}.org", f"a{LABEL}.org", "*.org",
+                ".".join([LABEL] * 4), "gw.org:\N{ARABIC-INDIC DIGIT EIGHT}",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_domain_is_split_or_refused(text: str, parts: tuple[str, int | None] | None) -> None:
+    assert split_domain(text) == parts
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "localhost", "LocalHost", "localhost.", "localhost.localdomain", "all", "ALL", "ungrouped", "_meta", "127.0.0.1", "127.1",
+        "127.255.255.254", "0x7f.1", "0177.0.0.1", "2130706433", "0", "0.0.0.0",
+    ],
+)  # fmt: skip
+def test_name_that_means_this_machine_or_no_host_is_reserved(name: str) -> None:
+    assert is_reserved(name)
+
+
+@pytest.mark.parametrize("name", ["localhost1", "mylocalhost", "alls", "128.0.0.1", "10.0.0.1", "127-0-0-1", "1", "127.x", LONG])
+def test_other_names_are_not_reserved(name: str) -> None:
+    assert not is_reserved(name)

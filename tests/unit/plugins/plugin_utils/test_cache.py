@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils.cache import Seal, StoredAnswers
+from ansible_collections.phala.cloud.plugins.plugin_utils._cache import Seal, StoredFleet
 
 KEY = "phak_secret"
 URL = "https://phala.example.org/api/v1"
 APPS = [[{"app_id": "a" * 40, "name": "\ud800 {{ x }}"}], []]
+FLEET = StoredFleet(APPS, 1000)
 
 
 def seal(**changes: Any) -> Seal:
@@ -21,8 +22,8 @@ def seal(**changes: Any) -> Seal:
     )
 
 
-def test_sealed_answers_open_again() -> None:
-    assert seal().open(seal().close(APPS, 1000.5)) == StoredAnswers(APPS, 1000.5)
+def test_signed_fleet_is_verified() -> None:
+    assert seal().verified(seal().signed(StoredFleet(APPS, 1000.5))) == StoredFleet(APPS, 1000.5)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def test_sealed_answers_open_again() -> None:
 )
 def test_entry_is_of_one_account_url_version_and_query(changes: dict[str, Any]) -> None:
     assert seal(**changes).entry != seal().entry
-    assert seal(**changes).open(seal().close(APPS, 1000)) is None
+    assert seal(**changes).verified(seal().signed(FLEET)) is None
 
 
 def test_order_of_filter_names_does_not_matter() -> None:
@@ -52,7 +53,7 @@ def test_entry_is_a_name_for_a_file() -> None:
 
 
 def test_key_is_in_no_entry() -> None:
-    assert KEY not in seal().entry + seal().close(APPS, 1000)
+    assert KEY not in seal().entry + seal().signed(FLEET)
 
 
 @pytest.mark.parametrize(
@@ -67,16 +68,16 @@ def test_key_is_in_no_entry() -> None:
         lambda _text: "",
         lambda _text: "\ud800\n",
         lambda _text: None,
-        lambda _text: {"saved": 1000, "answers": []},
+        lambda _text: {"saved": 1000, "apps": []},
         lambda _text: ["x"],
     ],
 )
-def test_damaged_entry_does_not_open(damage: Any) -> None:
-    text = seal().close(APPS, 1000)
-    assert seal().open(text) is not None
-    assert seal().open(damage(text)) is None
+def test_damaged_entry_is_not_verified(damage: Any) -> None:
+    text = seal().signed(FLEET)
+    assert seal().verified(text) is not None
+    assert seal().verified(damage(text)) is None
 
 
 @pytest.mark.parametrize(("now", "age"), [(1000, 0), (1060.5, 60.5), (999, None)])
 def test_age_is_unknown_before_the_time_of_saving(now: float, age: float | None) -> None:
-    assert StoredAnswers([], 1000).age(now) == age
+    assert StoredFleet([], 1000).age(now) == age

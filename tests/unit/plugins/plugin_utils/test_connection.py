@@ -11,48 +11,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils.connection import (
-    NoAddressError,
-    SshGateway,
-    group_connection,
-    host_connection,
-    refused_connection,
-    split_domain,
-)
+from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, Refusal, connect, group_connection
+from ansible_collections.phala.cloud.plugins.plugin_utils._settings import GatewaySettings
 
-GATEWAY = SshGateway(domain=None, port=443, validate_certs=True, ca_path=None, ssh_port=22, ssh_user="root")
+GATEWAY = GatewaySettings(domain=None, port=443, validate_certs=True, ca_path=None, ssh_port=22, ssh_user="root")
 INSTANCE_ID, APP_ID = "1c" * 20, "ab" * 20
-LABEL = "a" * 63
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("gw.example.org", ("gw.example.org", None)),
-        ("gw.example.org:8443", ("gw.example.org", 8443)),
-        ("GW.Example.ORG", ("gw.example.org", None)),
-        ("gw.example.org.", ("gw.example.org", None)),
-        ("gw.example.org.:8443", ("gw.example.org", 8443)),
-        ("localhost", ("localhost", None)),
-        ("gw-1.example2.org", ("gw-1.example2.org", None)),
-        ("xn--gw-1.example.org", ("xn--gw-1.example.org", None)),
-        (f"{LABEL}.org", (f"{LABEL}.org", None)),
-        ("gw.example.org:1", ("gw.example.org", 1)),
-        ("gw.example.org:65535", ("gw.example.org", 65535)),
-        *(
-            (text, None)
-            for text in (
-                "", ".", "..", "gw..org", ".gw.org", "gw.org..", "-gw.org", "gw-.org", "gw_1.org", "gw org", "gw.org\n",
-                "gw.org:0", "gw.org:65536", "gw.org:123456", "gw.org:", "gw.org:-1", "gw.org:80:80", "10.0.0.1", "127.1", "[::1]",
-                "::1", "1.2.3", "https://gw.org", "gw.org/", "root@gw.org", "$(id).org", "`id`", "gw.org;id", "%h", "'", '"',
-                "gw.org -oProxyCommand=id", "gw.org\0", "gw.\N{LATIN SMALL LETTER E WITH ACUTE}.org", f"a{LABEL}.org", "*.org",
-                ".".join([LABEL] * 4), "gw.org:\N{ARABIC-INDIC DIGIT EIGHT}",
-            )
-        ),
-    ],
-)  # fmt: skip
-def test_domain_is_split_or_refused(text: str, parts: tuple[str, int | None] | None) -> None:
-    assert split_domain(text) == parts
 
 
 def core(**values: Any) -> dict[str, Any]:
@@ -76,14 +39,21 @@ def core(**values: Any) -> dict[str, Any]:
 def test_cvm_is_addressed_by_its_instance_id_below_the_domain(
     values: dict[str, Any], gateway: dict[str, Any], variables: dict[str, Any]
 ) -> None:
-    assert host_connection(replace(GATEWAY, **gateway), core(**values), is_only_cvm=True) == variables
+    address = connect(replace(GATEWAY, **gateway), core(**values), is_only_cvm=True)
+    assert isinstance(address, Address)
+    assert address.variables == variables
+
+
+def refused(values: dict[str, Any], *, is_only_cvm: bool = True, **gateway: Any) -> Refusal:
+    refusal = connect(replace(GATEWAY, **gateway), core(**values), is_only_cvm=is_only_cvm)
+    assert isinstance(refusal, Refusal)
+    return refusal
 
 
 def test_app_id_does_not_address_one_of_several_cvms() -> None:
-    assert host_connection(GATEWAY, core(), is_only_cvm=False) == {"ansible_host": f"{INSTANCE_ID}-22.gw.example.org"}
-    with pytest.raises(NoAddressError, match="no instance id, and its app has other CVMs") as caught:
-        host_connection(GATEWAY, core(instance_id=None), is_only_cvm=False)
-    assert not caught.value.suspect
+    assert connect(GATEWAY, core(), is_only_cvm=False) == Address(f"{INSTANCE_ID}-22.gw.example.org", None)
+    refusal = refused({"instance_id": None}, is_only_cvm=False)
+    assert (refusal.reason, refusal.is_suspect) == ("it has no instance id, and its app has other CVMs", False)
 
 
 @pytest.mark.parametrize("name", ["instance_id", "app_id"])
@@ -92,31 +62,27 @@ def test_app_id_does_not_address_one_of_several_cvms() -> None:
     ["a b", "a-22.evil.org", "a_b", "../a", "$(id)", "-oProxyCommand=id", "a\n", "%h", "a" * 58, "\N{KELVIN SIGN}", 12, ["a"]],
 )
 def test_identifier_that_is_not_letters_and_digits_is_suspect(name: str, value: Any) -> None:
-    values = {"instance_id": value} if name == "instance_id" else {"instance_id": None, "app_id": value}
-    with pytest.raises(NoAddressError, match=f"its {name} ") as caught:
-        host_connection(GATEWAY, core(**values), is_only_cvm=True)
-    assert caught.value.suspect
-    assert str(value) not in str(caught.value).replace(name, "").split()
+    refusal = refused({"instance_id": value} if name == "instance_id" else {"instance_id": None, "app_id": value})
+    assert refusal.is_suspect
+    assert refusal.reason.startswith(f"its {name} ")
+    assert str(value) not in refusal.reason.replace(name, "").split()
 
 
 @pytest.mark.parametrize("domain", ["gw.org/x", "$(id).org", "-oProxyCommand=id", "10.0.0.1", 12, ["gw.org"], {"a": 1}, True])
 def test_domain_of_the_api_that_is_none_is_suspect_and_not_made_up_for(domain: Any) -> None:
-    with pytest.raises(NoAddressError, match="gateway domain") as caught:
-        host_connection(replace(GATEWAY, domain="gw.example.org"), core(gateway_domain=domain), is_only_cvm=True)
-    assert caught.value.suspect
+    refusal = refused({"gateway_domain": domain}, domain="gw.example.org")
+    assert (refusal.reason, refusal.is_suspect) == ("its gateway domain is not a domain name", True)
 
 
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
         ({"gateway_domain": None}, "the API names no gateway domain and gateway_domain is not set"),
-        ({"instance_id": None, "app_id": None}, "neither an instance id nor an app id"),
+        ({"instance_id": None, "app_id": None}, "it has neither an instance id nor an app id"),
     ],
 )
 def test_cvm_without_an_address_says_why(values: dict[str, Any], reason: str) -> None:
-    with pytest.raises(NoAddressError, match=reason) as caught:
-        host_connection(GATEWAY, core(**values), is_only_cvm=True)
-    assert not caught.value.suspect
+    assert refused(values) == Refusal(reason, is_suspect=False)
 
 
 def proxy_words(variables: dict[str, Any]) -> list[str]:
@@ -164,7 +130,7 @@ def test_path_of_the_ca_does_not_depend_on_the_folder_of_the_run(tmp_path: Path,
 
 
 def test_refused_connection_fails_and_says_why() -> None:
-    words = proxy_words(refused_connection("it's so"))
+    words = proxy_words(Refusal("it's so", is_suspect=False).variables)
     completed = subprocess.run(words, capture_output=True, text=True, check=False)
     assert completed.returncode == 1
     assert completed.stdout == ""

@@ -14,8 +14,9 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.plugins.loader import inventory_loader
 
-from ansible_collections.phala.cloud.plugins.plugin_utils.construct import Recorder, meets_condition, render_name
-from ansible_collections.phala.cloud.plugins.plugin_utils.trust import Marker
+from ansible_collections.phala.cloud.plugins.plugin_utils._construct import Expressions, Recorder
+from ansible_collections.phala.cloud.plugins.plugin_utils._settings import ConstructedSettings
+from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker
 
 try:
     from ansible.template import trust_as_template
@@ -33,6 +34,12 @@ def plugin() -> Any:
     plugin = inventory_loader.get("phala.cloud.phala")
     BaseInventoryPlugin.parse(plugin, InventoryData(), DataLoader(), "phala.yml")
     return plugin
+
+
+def expressions(plugin: Any, *, strict: bool = False, **options: Any) -> Expressions:
+    return Expressions(
+        plugin, ConstructedSettings(**{"strict": strict, "compose": {}, "groups": {}, "keyed_groups": [], **options})
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,13 +60,15 @@ def plugin() -> Any:
     ],
 )
 def test_condition_is_met_or_not(condition: str, *, met: bool, plugin: Any) -> None:
-    assert meets_condition(plugin, trust_as_template(condition), VARIABLES) is met
+    before = plugin.templar.available_variables
+    assert expressions(plugin).is_met(trust_as_template(condition), VARIABLES) is met
+    assert plugin.templar.available_variables is before
 
 
 @pytest.mark.parametrize("condition", ["vcpu", "name", "slug", "tags", "'true'", "1", "0", "''", "[]", "evil", "{'a': 1}"])
 def test_condition_that_is_no_boolean_is_refused(condition: str, plugin: Any) -> None:
     with pytest.raises(AnsibleParserError, match=r"host_filters: .* gave "):
-        meets_condition(plugin, trust_as_template(condition), VARIABLES)
+        expressions(plugin).is_met(trust_as_template(condition), VARIABLES)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +76,7 @@ def test_condition_that_is_no_boolean_is_refused(condition: str, plugin: Any) ->
 )
 def test_condition_that_fails_is_refused(condition: str, plugin: Any) -> None:
     with pytest.raises(AnsibleParserError, match=r"host_filters: .* failed: "):
-        meets_condition(plugin, trust_as_template(condition), VARIABLES)
+        expressions(plugin).is_met(trust_as_template(condition), VARIABLES)
 
 
 @pytest.mark.parametrize(
@@ -87,13 +96,13 @@ def test_condition_that_fails_is_refused(condition: str, plugin: Any) -> None:
     ],
 )
 def test_name_is_rendered(template: str, name: str, plugin: Any) -> None:
-    assert render_name(plugin, trust_as_template(template), VARIABLES, strict=False) == name
+    assert expressions(plugin, strict=False).name(trust_as_template(template), VARIABLES) == name
 
 
 @pytest.mark.parametrize(("template", "strict"), [("{{ nothing }}", True), ("{{ 1 / 0 }}", False), ("{{ name", False)])
 def test_name_that_fails_is_refused(template: str, *, strict: bool, plugin: Any) -> None:
     with pytest.raises(AnsibleParserError, match=r"hostnames: .* failed: "):
-        render_name(plugin, trust_as_template(template), VARIABLES, strict=strict)
+        expressions(plugin, strict=strict).name(trust_as_template(template), VARIABLES)
 
 
 def test_recorder_keeps_what_core_asks_the_inventory_for() -> None:
@@ -105,3 +114,24 @@ def test_recorder_keeps_what_core_asks_the_inventory_for() -> None:
     recorder.add_child("three", group)
     assert recorder == Recorder("web", variables={"a": 1}, groups=["one", "two"], parents=[("three", "one")])
     assert recorder.all_groups() == {"one", "two", "three"}
+
+
+def test_host_is_constructed_and_neither_the_inventory_nor_the_templar_keeps_a_trace(plugin: Any) -> None:
+    before = plugin.inventory, plugin.templar.available_variables
+    options = {
+        "compose": {"joined": trust_as_template("'{' ~ '{ 7 * 7 }}'"), "size": trust_as_template("vcpu")},
+        "groups": {"big": trust_as_template("size == 4"), "small": trust_as_template("dev")},
+        "keyed_groups": [{"key": trust_as_template("name"), "prefix": "n", "parent_group": "names"}],
+    }
+    recorder = expressions(plugin, **options).construct("web-1", VARIABLES, Marker())
+    assert recorder == Recorder(
+        "web-1", {"joined": "{{ 7 * 7 }}", "size": recorder.variables["size"]}, ["big", "n_web"], [("names", "n_web")], {}
+    )
+    assert int(recorder.variables["size"]) == 4
+    assert (plugin.inventory, plugin.templar.available_variables) == before
+    assert list(plugin.inventory.groups) == ["all", "ungrouped"]
+
+
+@pytest.mark.parametrize("options", [{}, {"compose": {"a": "1"}}, {"groups": {"a": "true"}}, {"keyed_groups": [{"key": "a"}]}])
+def test_there_is_something_to_construct_where_an_option_says_so(options: dict[str, Any], plugin: Any) -> None:
+    assert expressions(plugin, **options).are_constructed is bool(options)

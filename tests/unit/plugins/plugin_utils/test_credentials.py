@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils.credentials import (
+from ansible_collections.phala.cloud.plugins.plugin_utils._credentials import (
     CredentialsError,
     Profile,
     credentials_path,

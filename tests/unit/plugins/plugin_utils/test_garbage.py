@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils.garbage import paused_garbage_collection
+from ansible_collections.phala.cloud.plugins.plugin_utils._garbage import paused_garbage_collection
 
 
 @pytest.fixture(autouse=True)

@@ -1,138 +1,96 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+"""Variables and built-in groups of a host."""
+
 from __future__ import annotations
 
-import random
-import re
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import CORE_VARIABLES, Cvm
-from ansible_collections.phala.cloud.plugins.plugin_utils.hosts import Messages, assign_names, distinct_digits, safe_host_name
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES, Cvm, Identity
+from ansible_collections.phala.cloud.plugins.plugin_utils._hosts import (
+    GroupNames,
+    VariableNames,
+    dimension_value,
+    host_variables,
+)
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Level
+from ansible_collections.phala.cloud.plugins.plugin_utils._trust import MAX_DEPTH, Marker
 
-LONG = "x" * 300
+
+def core(**values: Any) -> Any:
+    return {**dict.fromkeys(CORE_VARIABLES), **values}
+
+
+def cvm(fields: dict[str, Any], **values: Any) -> Cvm:
+    return Cvm(Identity("", "u1", None, None), core(name="web", **values), fields, (), frozenset(), is_only_cvm=True)
+
+
+def variables(fields: dict[str, Any], prefix: str = "p_", suffix: str = "") -> tuple[dict[str, Any], list[Any]]:
+    return host_variables(cvm(fields, region="R"), VariableNames(prefix, suffix), Marker())
+
+
+@pytest.mark.parametrize(("prefix", "suffix"), [("phala_", ""), ("", "_v"), ("a_", "_b")])
+def test_every_variable_has_prefix_and_suffix_and_core_variables_win(prefix: str, suffix: str) -> None:
+    found, lacking = variables({"region": "of the API", "region_identifier": "R", "tomorrow": [1]}, prefix, suffix)
+    expected = {**core(name="web", region="R"), "region_identifier": "R", "tomorrow": [1]}
+    assert found == {f"{prefix}{name}{suffix}": value for name, value in expected.items()}
+    assert lacking == []
+    assert VariableNames(prefix, suffix).without_affixes(found) == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "name"),
+    ("prefix", "field"), [("p_", "a-b"), ("", "class"), ("", "ansible_host"), ("ansi", "ble_x"), ("", "omit")]
+)
+def test_field_whose_name_is_not_safe_is_left_out_and_reported(prefix: str, field: str) -> None:
+    found, (diagnostic,) = variables({field: 1}, prefix)
+    assert len(found) == len(CORE_VARIABLES)
+    assert (diagnostic.level, repr(field) in diagnostic.text) == (Level.VERY_VERBOSE, True)
+
+
+def test_variable_that_cannot_be_published_is_left_out_with_a_warning() -> None:
+    deep: Any = 1
+    for _level in range(MAX_DEPTH):
+        deep = [deep]
+    found, (diagnostic,) = variables({"deep": deep, "other": 1})
+    assert ("p_deep" in found, found["p_other"]) == (False, 1)
+    assert (diagnostic.level, diagnostic.subjects) == (Level.WARNING, ("p_deep of 'web' (vm_uuid 'u1')",))
+
+
+@pytest.mark.parametrize(
+    ("dimension", "values", "value"),
     [
-        ("web-1.example_2", "web-1.example_2"),
-        ("my web", "my-web"),
-        ("a/b:c,d[e]f", "a-b-c-d-e-f"),
-        ("caf\N{LATIN SMALL LETTER E WITH ACUTE}", "caf-"),
-        ("\N{SNOWMAN}x", "x"),
-        ("a\nb\tc\0d\x1b[31m", "a-b-c-d--31m"),
-        ("--x", "x"),
-        ("..x", "x"),
-        ("-.-.x.-", "x.-"),
-        ("~x", "x"),
-        ("!web:&db", "web--db"),
-        ("@file", "file"),
-        ("::1", "1"),
-        ("{{ x }}", "x---"),
-        ("", ""),
-        (" ", ""),
-        ("\N{SNOWMAN}", ""),
-        (LONG, LONG),
+        ("region", {"region": "US-WEST-1"}, "US-WEST-1"),
+        ("region", {}, None),
+        ("region", {"region": ""}, None),
+        ("region", {"region": ["a"]}, None),
+        ("region", {"region": True}, None),
+        ("region", {"region": 7}, "7"),
+        *((name, {name: "x"}, "x") for name in ("node", "base_image", "status", "instance_type", "kms_type", "kms_slug")),
+        ("app", {"app_name": "shop"}, "shop"),
+        ("app", {"app_name": ""}, None),
+        ("team", {"team_slug": "s", "team_name": "n"}, "s"),
+        ("team", {"team_slug": "", "team_name": "n"}, "n"),
+        ("team", {}, None),
+        ("listed", {"listed": True}, "true"),
+        ("listed", {"listed": False}, "false"),
+        ("listed", {"listed": None}, None),
+        ("os_type", {"is_dev": True}, "dev"),
+        ("os_type", {"is_dev": False}, "prod"),
+        ("os_type", {"is_dev": None}, None),
     ],
 )
-def test_host_name_keeps_only_safe_characters(text: str, name: str) -> None:
-    assert safe_host_name(text) == name
+def test_dimension_has_a_text_or_no_value(dimension: str, values: dict[str, Any], value: str | None) -> None:
+    assert dimension_value(core(**values), dimension) == value
 
 
-@given(st.text(max_size=20))
-def test_host_name_is_safe_whatever_the_text(text: str) -> None:
-    assert re.fullmatch(r"([A-Za-z0-9_][A-Za-z0-9._-]*)?", safe_host_name(text))
-
-
-def assign(wanted: dict[str, str], *, taken: tuple[str, ...] = (), digits: dict[str, str] | None = None) -> dict[str, str]:
-    own = {identity: identity * 64 for identity in wanted}
-    return assign_names(wanted, taken, {**own, **(digits or {})})
-
-
-@pytest.mark.parametrize(
-    ("wanted", "taken", "names"),
-    [
-        ({"a": "web", "b": "db"}, (), {"a": "web", "b": "db"}),
-        ({"a": "web", "b": "web", "c": "db"}, (), {"a": "web-aaaaaaaa", "b": "web-bbbbbbbb", "c": "db"}),
-        ({"a": "web", "b": "db"}, ("web",), {"a": "web-aaaaaaaa", "b": "db"}),
-        (
-            {"a": "web", "b": "web", "c": "web-aaaaaaaa"},
-            (),
-            {"a": "web-aaaaaaaaa", "b": "web-bbbbbbbb", "c": "web-aaaaaaaa-cccccccc"},
-        ),
-        ({"a": "web"}, ("web", "web-aaaaaaaa"), {"a": "web-aaaaaaaaa"}),
-        ({"a": "Web", "b": "web"}, (), {"a": "Web", "b": "web"}),
-    ],
-)
-def test_every_cvm_concerned_gets_digits(wanted: dict[str, str], taken: tuple[str, ...], names: dict[str, str]) -> None:
-    assert assign(wanted, taken=taken) == names
-
-
-def test_digits_grow_while_still_equal() -> None:
-    digits = {"a": "11111111" + "2222" + "a", "b": "11111111" + "2222" + "b", "c": "3" * 16}
-    assert assign(dict.fromkeys("abc", "web"), digits=digits) == {
-        "a": "web-111111112222a",
-        "b": "web-111111112222b",
-        "c": "web-33333333",
-    }
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "localhost", "LocalHost", "localhost.", "localhost.localdomain", "all", "ALL", "ungrouped", "_meta", "127.0.0.1", "127.1",
-        "127.255.255.254", "0x7f.1", "0177.0.0.1", "2130706433", "0", "0.0.0.0",
-    ],
-)  # fmt: skip
-def test_name_that_means_this_machine_or_no_host_gets_digits(name: str) -> None:
-    assert assign({"a": name}) == {"a": f"{name}-aaaaaaaa"}
-
-
-@pytest.mark.parametrize("name", ["localhost1", "mylocalhost", "alls", "128.0.0.1", "10.0.0.1", "127-0-0-1", "1", "127.x", LONG])
-def test_other_names_stay(name: str) -> None:
-    assert assign({"a": name}) == {"a": name}
-
-
-def test_names_do_not_depend_on_the_order() -> None:
-    identities = [f"{number:032x}" for number in range(60)]
-    wanted = {identity: random.Random(identity).choice(["web", "db", "web-00000000", "all"]) for identity in identities}
-    digits = {identity: identity[::-1] + identity for identity in identities}
-    expected = assign_names(wanted, ("db",), digits)
-    assert len(set(expected.values())) == len(identities)
-    for seed in range(5):
-        shuffled = random.Random(seed).sample(identities, len(identities))
-        assert assign_names({identity: wanted[identity] for identity in shuffled}, ("db",), digits) == expected
-
-
-def cvm(**core: Any) -> Cvm:
-    return Cvm(core={**dict.fromkeys(CORE_VARIABLES), **core}, fields={}, identity="id 'x'", is_only_cvm=True)
-
-
-@pytest.mark.parametrize(
-    ("core", "digits"),
-    [
-        ({"vm_uuid": "9A8b7c6d-5e4f-4000-8000-000000000000", "instance_id": "1" * 40}, "9a8b7c6d5e4f4"),
-        ({"instance_id": "1C" * 20}, "1c1c1c1c"),
-        ({"vm_uuid": "xyz-ab", "instance_id": "1" * 40}, "ab"),
-    ],
-)
-def test_digits_are_of_the_vm_uuid_else_of_the_instance_id(core: dict[str, Any], digits: str) -> None:
-    assert distinct_digits(cvm(**core)).startswith(digits)
-
-
-@pytest.mark.parametrize("core", [{}, {"vm_uuid": 12}, {"vm_uuid": "zz"}, {"vm_uuid": "\ud800"}])
-def test_there_are_digits_whatever_the_identifiers(core: dict[str, Any]) -> None:
-    assert re.fullmatch(r"[0-9a-f]{64,}", distinct_digits(cvm(**core)))
-
-
-def test_messages_of_a_kind_are_one_line() -> None:
-    messages = Messages()
-    for number in range(7):
-        messages.add("too long", f"cvm-{number}")
-    messages.add("too short", "cvm-9")
-    assert messages.lines() == ["too long: cvm-0, cvm-1, cvm-2, cvm-3, cvm-4 and 2 more", "too short: cvm-9"]
+def test_values_that_share_a_group_are_one_warning_for_each_group() -> None:
+    groups = GroupNames(("region", "node"), "x_")
+    assert groups.of(core(region="US-1", node=None)) == ("x_region_US_1", None)
+    assert groups.of(core(region="EU", node="n")) == ("x_region_EU", "x_node_n")
+    assert groups.shared() == []
+    assert groups.of(core(region="US_1")) == ("x_region_US_1", None)
+    (warning,) = groups.shared()
+    assert (warning.level, warning.subjects) == (Level.WARNING, ("x_region_US_1 ('US-1', 'US_1')",))

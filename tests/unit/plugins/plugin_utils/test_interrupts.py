@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils.interrupts import heeded_interrupts
+from ansible_collections.phala.cloud.plugins.plugin_utils._interrupts import reraise_swallowed_interrupt
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def turn_interrupt() -> None:
 @pytest.mark.parametrize(("handler", "raised"), [(signal.default_int_handler, KeyboardInterrupt), (stop, InterruptedError)])
 def test_what_the_handler_raised_comes_out(handler: Any, raised: type[BaseException], work: Callable[[], None]) -> None:
     with handling(handler):
-        with pytest.raises(raised), heeded_interrupts():
+        with pytest.raises(raised), reraise_swallowed_interrupt():
             work()
         assert signal.getsignal(signal.SIGINT) is handler
 
@@ -60,13 +60,13 @@ def test_what_the_handler_raised_comes_out(handler: Any, raised: type[BaseExcept
 @pytest.mark.parametrize("handler", [pass_over, signal.SIG_IGN])
 def test_an_interrupt_that_raises_nothing_is_none(handler: Any) -> None:
     with handling(handler):
-        with heeded_interrupts():
+        with reraise_swallowed_interrupt():
             lose_interrupt()
         assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_another_error_stays_what_it_is() -> None:
-    with pytest.raises(ValueError, match="other"), heeded_interrupts():
+    with pytest.raises(ValueError, match="other"), reraise_swallowed_interrupt():
         raise ValueError("other")
 
 
@@ -74,7 +74,7 @@ def test_another_thread_has_no_say_in_interrupts() -> None:
     outcomes: list[str] = []
 
     def run() -> None:
-        with heeded_interrupts():
+        with reraise_swallowed_interrupt():
             outcomes.append("done")
 
     thread = threading.Thread(target=run)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils.option_types import shown, suggest, type_problem, well_typed
+from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import shown, suggest, type_problem, well_typed
 
 DEFINITIONS: dict[str, dict[str, Any]] = {
     "truth": {"type": "bool"},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,15 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.plugins.loader import inventory_loader
 
-from ansible_collections.phala.cloud.plugins.plugin_utils.connection import SshGateway
-from ansible_collections.phala.cloud.plugins.plugin_utils.settings import (
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
+from ansible_collections.phala.cloud.plugins.plugin_utils._options import read_settings
+from ansible_collections.phala.cloud.plugins.plugin_utils._settings import (
+    Account,
     ApiSettings,
     CacheSettings,
     ConstructedSettings,
+    GatewaySettings,
     Settings,
-    read_settings,
 )
 
 KEY = "phak_of-the-environment"
@@ -85,12 +88,23 @@ def log_in(home: Path, **profiles: Mapping[str, Any]) -> Path:
     return file
 
 
-def test_defaults(read: Callable[..., Settings]) -> None:
-    assert read({}) == Settings(
+def account(settings: Settings) -> Account:
+    (only,) = settings.accounts
+    return only
+
+
+def setting_of(settings: Settings, name: str) -> Any:
+    """Return a setting by its dotted name; ``account`` is the only account."""
+    owner: Any = account(settings) if name.startswith("account.") else settings
+    return attrgetter(name.removeprefix("account."))(owner)
+
+
+def test_defaults(read: Callable[..., Settings], path: Path) -> None:
+    settings = read({})
+    assert settings == Settings(
+        path=str(path),
+        accounts=(Account(name="", url=DEFAULT_URL, key=KEY, key_source="PHALA_CLOUD_API_KEY"),),
         api=ApiSettings(
-            url=DEFAULT_URL,
-            key=KEY,
-            key_source="PHALA_CLOUD_API_KEY",
             version="2026-01-21",
             timeout=30,
             retries=5,
@@ -108,21 +122,22 @@ def test_defaults(read: Callable[..., Settings]) -> None:
         group="phala",
         group_by=("region", "node", "base_image", "status"),
         group_prefix="",
-        gateway=SshGateway(domain=None, port=443, validate_certs=True, ca_path=None, ssh_port=22, ssh_user="root"),
+        gateway=GatewaySettings(domain=None, port=443, validate_certs=True, ca_path=None, ssh_port=22, ssh_user="root"),
         constructed=ConstructedSettings(strict=False, compose={}, groups={}, keyed_groups=[]),
-        warnings=(),
+        mask=settings.mask,
+        diagnostics=(),
     )
 
 
 @pytest.mark.parametrize(
     ("options", "setting", "value"),
     [
-        ({"api_key": "phak_of-the-file"}, "api.key", "phak_of-the-file"),
-        ({"api_url": "https://phala.example.org/api/v1"}, "api.url", "https://phala.example.org/api/v1"),
-        ({"api_url": "https://phala.example.org/api/v1//"}, "api.url", "https://phala.example.org/api/v1"),
-        ({"api_url": "http://127.0.0.1:8080/v1"}, "api.url", "http://127.0.0.1:8080/v1"),
-        ({"api_url": "http://localhost/v1"}, "api.url", "http://localhost/v1"),
-        ({"api_url": "http://[::1]:8080/v1"}, "api.url", "http://[::1]:8080/v1"),
+        ({"api_key": "phak_of-the-file"}, "account.key", "phak_of-the-file"),
+        ({"api_url": "https://phala.example.org/api/v1"}, "account.url", "https://phala.example.org/api/v1"),
+        ({"api_url": "https://phala.example.org/api/v1//"}, "account.url", "https://phala.example.org/api/v1"),
+        ({"api_url": "http://127.0.0.1:8080/v1"}, "account.url", "http://127.0.0.1:8080/v1"),
+        ({"api_url": "http://localhost/v1"}, "account.url", "http://localhost/v1"),
+        ({"api_url": "http://[::1]:8080/v1"}, "account.url", "http://[::1]:8080/v1"),
         ({"api_version": FLAT_VERSION}, "api.version", FLAT_VERSION),
         ({"timeout": 5}, "api.timeout", 5),
         ({"timeout": "5"}, "api.timeout", 5),
@@ -167,6 +182,7 @@ def test_defaults(read: Callable[..., Settings]) -> None:
         ({"filters": {}}, "queries", ({},)),
         ({"filters": None, "include_filters": None, "exclude_filters": None, "host_filters": None}, "queries", ({},)),
         ({"filters": {"node": 7}}, "queries", ({"node": ("7",)},)),
+        ({"exclude_filters": [{"kms_slug": "a"}]}, "excludes", ({"kms_slug": ("a",)},)),
         (
             {"exclude_filters": [{"node": [7, "7", "8"], "listed": False}]},
             "excludes",
@@ -176,7 +192,7 @@ def test_defaults(read: Callable[..., Settings]) -> None:
     ids=str,
 )
 def test_option_becomes_a_setting(options: dict[str, Any], setting: str, value: Any, read: Callable[..., Settings]) -> None:
-    assert attrgetter(setting)(read(options)) == value
+    assert setting_of(read(options), setting) == value
 
 
 @pytest.mark.parametrize("version", ["2026-01-21", FLAT_VERSION])
@@ -190,14 +206,14 @@ def test_api_version_may_be_written_without_quotes(version: str, quote: str, rea
 
 def test_url_of_the_environment(read: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", "https://phala.example.org/api/v1/")
-    assert read({}).api.url == "https://phala.example.org/api/v1"
+    assert account(read({})).url == "https://phala.example.org/api/v1"
 
 
 def test_url_of_the_file_goes_before_that_of_the_environment(
     read: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", "https://phala.example.org/api/v1")
-    assert read({"api_url": "https://other.example.org"}).api.url == "https://other.example.org"
+    assert account(read({"api_url": "https://other.example.org"})).url == "https://other.example.org"
 
 
 @pytest.mark.parametrize("value", ["", "  "])
@@ -208,8 +224,8 @@ def test_empty_variables_of_the_environment_count_as_unset(
     monkeypatch.setenv("PHALA_CLOUD_API_KEY", "")
     monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", "")
     monkeypatch.setenv("PHALA_CLOUD_DIR", value)
-    api = read({}).api
-    assert (api.key, api.url) == ("phak_me", DEFAULT_URL)
+    used = account(read({}))
+    assert (used.key, used.url) == ("phak_me", DEFAULT_URL)
 
 
 PROFILES = {
@@ -248,43 +264,59 @@ def test_key_of_the_file_goes_before_its_profile_before_that_of_the_environment_
 ) -> None:
     log_in(home, **PROFILES)
     monkeypatch.setenv("PHALA_CLOUD_API_KEY", environment or "")
-    api = read(options).api
-    assert (api.key, api.url) == (key, url)
+    used = account(read(options))
+    assert (used.key, used.url) == (key, url)
 
 
 def test_url_of_the_current_profile_goes_with_its_key_only(
     read: Callable[..., Settings], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log_in(home, work=PROFILES["work"])
-    assert read({}).api.url == DEFAULT_URL
+    assert account(read({})).url == DEFAULT_URL
     monkeypatch.delenv("PHALA_CLOUD_API_KEY")
-    assert read({}).api.url == "https://work.example.org/v1"
+    assert account(read({})).url == "https://work.example.org/v1"
     monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", "https://env.example.org")
-    assert read({}).api.url == "https://env.example.org"
+    assert account(read({})).url == "https://env.example.org"
 
 
 def test_profile_that_is_not_used_is_told(read: Callable[..., Settings], path: Path) -> None:
     settings = read({"api_key": "phak_of-the-file", "profile": "work"})
-    assert settings.warnings == (f"{path}: profile 'work' is not used, because api_key is set too",)
+    assert settings.diagnostics == (Diagnostic(Level.WARNING, f"{path}: profile 'work' is not used, because api_key is set too"),)
 
 
 def test_where_the_key_comes_from_is_kept(
     read: Callable[..., Settings], path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = log_in(home, **PROFILES)
-    assert read({}).api.key_source == "PHALA_CLOUD_API_KEY"
-    assert read({"api_key": "phak_x"}).api.key_source == f"api_key in {path}"
+    assert account(read({})).key_source == "PHALA_CLOUD_API_KEY"
+    assert account(read({"api_key": "phak_x"})).key_source == f"api_key in {path}"
     monkeypatch.delenv("PHALA_CLOUD_API_KEY")
-    assert read({}).api.key_source == f"profile 'me' of {file}"
+    assert account(read({})).key_source == f"profile 'me' of {file}"
 
 
-def test_key_is_not_shown(read: Callable[..., Settings]) -> None:
-    assert KEY not in repr(read({}))
+def test_key_is_not_shown_and_every_key_that_was_read_is_masked(
+    read: Callable[..., Settings], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_in(home, **PROFILES)
+    settings = read({"profile": "work"})
+    assert "phak_" not in repr(settings)
+    monkeypatch.setenv("PHALA_CLOUD_API_KEY", "plain-key-of-the-environment")
+    assert read({"api_key": "plain-key-of-the-file"}).mask("plain-key-of-the-file, plain-key-of-the-environment") == "***, ***"
+
+
+def test_templates_see_afterwards_what_they_saw_before(path: Path) -> None:
+    path.write_text("plugin: phala.cloud.phala\nfilters: {region: '{{ what }}'}\n")
+    plugin = inventory_loader.get("phala.cloud.phala")
+    BaseInventoryPlugin.parse(plugin, InventoryData(), DataLoader(), str(path))
+    before = plugin.templar.available_variables
+    plugin._vars = {"what": "here"}
+    read_settings(plugin, str(path))
+    assert plugin.templar.available_variables is before
 
 
 def test_stale_cache_without_a_cache_is_told(read: Callable[..., Settings], path: Path) -> None:
-    (warning,) = read({"cache_stale": 60}).warnings
-    assert warning.startswith(f"{path}: cache_stale does nothing while the cache is off")
+    (warning,) = read({"cache_stale": 60}).diagnostics
+    assert warning.text.startswith(f"{path}: cache_stale does nothing while the cache is off")
 
 
 # Templates
@@ -293,8 +325,8 @@ def test_stale_cache_without_a_cache_is_told(read: Callable[..., Settings], path
 @pytest.mark.parametrize(
     ("options", "setting", "value"),
     [
-        ({"api_key": "phak_{{ what }}"}, "api.key", "phak_here"),
-        ({"api_url": "https://{{ what }}.example.org"}, "api.url", "https://here.example.org"),
+        ({"api_key": "phak_{{ what }}"}, "account.key", "phak_here"),
+        ({"api_url": "https://{{ what }}.example.org"}, "account.url", "https://here.example.org"),
         ({"gateway_domain": "gw.{{ what }}.example.org"}, "gateway.domain", "gw.here.example.org"),
         ({"filters": {"region": "{{ what | upper }}"}}, "queries", ({"region": ("HERE",)},)),
         ({"filters": {"region": ["{{ what }}", "there"]}}, "queries", ({"region": ("here",)}, {"region": ("there",)})),
@@ -311,19 +343,19 @@ def test_text_may_be_a_template_that_sees_extra_variables(
     options: dict[str, Any], setting: str, value: Any, read: Callable[..., Settings]
 ) -> None:
     extra_vars = {"what": "here", "many": ["a", "b"], "wanted": True, "number": 7}
-    assert attrgetter(setting)(read(options, extra_vars=extra_vars)) == value
+    assert setting_of(read(options, extra_vars=extra_vars), setting) == value
 
 
 def test_profile_may_be_a_template(read: Callable[..., Settings], home: Path) -> None:
     log_in(home, **PROFILES)
-    assert read({"profile": "{{ who }}"}, extra_vars={"who": "work"}).api.key == "phak_work"
+    assert account(read({"profile": "{{ who }}"}, extra_vars={"who": "work"})).key == "phak_work"
 
 
 def test_environment_may_hold_templates(read: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PHALA_CLOUD_API_KEY", "phak_{{ what }}")
     monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", "https://{{ what }}.example.org")
-    api = read({}, extra_vars={"what": "there"}).api
-    assert (api.key, api.url) == ("phak_there", "https://there.example.org")
+    used = account(read({}, extra_vars={"what": "there"}))
+    assert (used.key, used.url) == ("phak_there", "https://there.example.org")
 
 
 # Bad input
@@ -377,7 +409,6 @@ def test_environment_may_hold_templates(read: Callable[..., Settings], monkeypat
         ({"include_filters": ["region"]}, ["include_filters[0]", "dictionary", "'region'"]),
         ({"exclude_filters": [None]}, ["exclude_filters[0]", "dictionary"]),
         ({"exclude_filters": [{"search": "a"}]}, ["exclude_filters[0].search", "service can search"]),
-        ({"exclude_filters": [{"kms_slug": "a"}]}, ["exclude_filters[0].kms_slug", "2026-01-21", "kms_type", FLAT_VERSION]),
         ({"host_filters": [{"a": "b"}]}, ["host_filters[0]", "condition"]),
         ({"page_size": 500}, ["page_size", "500", "1 to 100"]),
         ({"page_size": 0}, ["page_size", "0", "1 to 100"]),
@@ -522,10 +553,10 @@ def test_broken_credentials_are_an_error_where_they_are_needed(
 ) -> None:
     file = log_in(home, a={})
     file.write_text(content)
-    assert read({}).api.key == KEY
+    assert account(read({})).key == KEY
     monkeypatch.delenv("PHALA_CLOUD_API_KEY")
     if options and "'b'" in named:
-        assert read(options).api.key == "phak_x"
+        assert account(read(options)).key == "phak_x"
         return
     (problem,) = problems(options)
     assert str(file) in problem
@@ -584,11 +615,11 @@ def test_problem_names_the_profile(problems: Callable[..., list[str]], home: Pat
 
 @pytest.mark.parametrize("name", ["timeout", "retries", "page_size", "concurrency", "cache_stale", "gateway_port", "ssh_port"])
 def test_number_without_a_value_is_its_default(name: str, read: Callable[..., Settings]) -> None:
-    assert read(f"plugin: phala.cloud.phala\n{name}:\n") == read({})
+    assert replace(read(f"plugin: phala.cloud.phala\n{name}:\n"), mask=None) == replace(read({}), mask=None)
 
 
 @pytest.mark.parametrize(
     "name", ["api_key", "api_url", "api_version", "filters", "hostnames", "group", "group_by", "connect_with"]
 )
 def test_option_without_a_value_counts_as_not_given(name: str, read: Callable[..., Settings]) -> None:
-    assert read(f"plugin: phala.cloud.phala\n{name}:\n") == read({})
+    assert replace(read(f"plugin: phala.cloud.phala\n{name}:\n"), mask=None) == replace(read({}), mask=None)

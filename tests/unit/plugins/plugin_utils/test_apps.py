@@ -1,0 +1,194 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One app of a response in, its CVMs out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
+    ShapeError,
+    app_fault,
+    condense_app,
+    filter_states,
+    read_app,
+    refuse_unknown_shape,
+)
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm
+
+FLAT = {"vm_uuid": "u1", "app_id": "a1", "name": "web", "status": "running", "teepod_id": 7, "teepod_name": "prod7"}
+NESTED = {"id": "cvm_1", "name": "web", "status": "running", "resource": {}, "gateway": {}}
+
+
+def app(*cvms: Any, **fields: Any) -> dict[str, Any]:
+    return {"id": "prj_1", "app_id": "a1", "name": "app", "cvms": list(cvms), **fields}
+
+
+def read(raw_app: dict[str, Any]) -> list[Cvm]:
+    return list(read_app(raw_app, account="me"))
+
+
+@pytest.mark.parametrize("raw", [FLAT, NESTED], ids=["flat", "nested"])
+def test_api_fields_come_through_unchanged(raw: dict[str, Any]) -> None:
+    (cvm,) = read(app({**raw, "tomorrow": {"a": [1, 2.5, None, True]}, "ppid": None}))
+    assert cvm.fields == {**raw, "tomorrow": {"a": [1, 2.5, None, True]}, "ppid": None}
+
+
+def test_app_is_all_of_its_metadata_but_the_lists_of_cvms() -> None:
+    (cvm,) = read(app(FLAT, current_cvm=None, tomorrow=[1], profile={"display_name": None}))
+    assert cvm.core["app"] == {"id": "prj_1", "app_id": "a1", "name": "app", "tomorrow": [1], "profile": {"display_name": None}}
+
+
+def test_identity_is_the_account_and_the_identifiers_in_lower_case() -> None:
+    (cvm,) = read(app({**NESTED, "vm_uuid": "U1", "instance_id": ""}))
+    assert cvm.identity == ("me", "u1", None, "cvm_1")
+    assert (cvm.identity.key, cvm.label) == (("me", "vm_uuid", "u1"), "'web' (vm_uuid 'u1')")
+
+
+@pytest.mark.parametrize("listed", [[], None])
+def test_current_cvm_alone_is_a_host(listed: Any) -> None:
+    (cvm,) = read(app(current_cvm=FLAT) | {"cvms": listed})
+    assert (cvm.core["vm_uuid"], cvm.core["is_current"]) == ("u1", True)
+
+
+@pytest.mark.parametrize(
+    ("listed", "current"),
+    [
+        (FLAT, FLAT),
+        (FLAT, {**FLAT, "status": "changed"}),
+        (FLAT, {**FLAT, "vm_uuid": "U1"}),
+        ({**NESTED, "vm_uuid": None}, {**NESTED, "vm_uuid": "u1"}),
+        ({**NESTED, "instance_id": "i"}, {**FLAT, "vm_uuid": None, "instance_id": "i"}),
+    ],
+)
+def test_current_cvm_that_is_listed_is_one_cvm_as_the_list_shows_it(listed: dict[str, Any], current: dict[str, Any]) -> None:
+    other = {**FLAT, "vm_uuid": "u9", "id": "cvm_9", "instance_id": "i9"}
+    cvms = read(app(listed, other, current_cvm=current))
+    assert [(cvm.fields, cvm.core["is_current"]) for cvm in cvms] == [(listed, True), (other, False)]
+
+
+def test_current_cvm_beside_others_is_a_cvm_too() -> None:
+    cvms = read(app(FLAT, current_cvm={**FLAT, "vm_uuid": "u2"}))
+    assert {cvm.core["vm_uuid"]: cvm.core["is_current"] for cvm in cvms} == {"u1": False, "u2": True}
+
+
+def test_entry_without_identifier_and_deleted_cvm_are_left_out() -> None:
+    gone = {**FLAT, "vm_uuid": "u2", "deleted_at": "2026-01-01"}
+    (cvm,) = read(app({"name": "no id", "status": "creating"}, FLAT, gone, current_cvm=gone))
+    assert (cvm.core["vm_uuid"], cvm.core["is_current"]) == ("u1", False)
+
+
+@pytest.mark.parametrize("field", IDENTIFIERS)
+def test_cvms_that_differ_in_one_identifier_alone_are_two(field: str) -> None:
+    bare = {"name": "web", "status": "creating"}
+    assert len(read(app({**bare, field: "x"}, {**bare, field: "y"}))) == 2
+
+
+@pytest.mark.parametrize(
+    ("cvms", "fields", "alone"),
+    [
+        ([FLAT], {}, True),
+        ([FLAT], {"cvm_count": 1}, True),
+        ([FLAT], {"cvm_count": None}, True),
+        ([FLAT], {"cvm_count": 2}, False),
+        ([FLAT, {**FLAT, "vm_uuid": "u2"}], {}, False),
+        ([FLAT, {**FLAT, "vm_uuid": "u2", "deleted_at": "now"}], {}, True),
+        ([FLAT], {"current_cvm": {**FLAT, "vm_uuid": "u2"}}, False),
+        ([FLAT], {"current_cvm": FLAT}, True),
+    ],
+)
+def test_only_cvm_of_its_app_is_known(cvms: list[Any], fields: dict[str, Any], *, alone: bool) -> None:
+    assert {cvm.is_only_cvm for cvm in read(app(*cvms, **fields))} == {alone}
+
+
+# Structure and shape
+
+
+@pytest.mark.parametrize(
+    ("raw_app", "words"),
+    [
+        (app() | {"cvms": "web"}, ["cvms of app 'app'", "'a1'", "str", "list"]),
+        (app() | {"cvms": {"a": 1}}, ["cvms of app 'app'", "dict", "list"]),
+        (app("web"), ["CVM of app 'app'", "str", "object"]),
+        (app(None), ["CVM of app 'app'", "object"]),
+        (app(current_cvm=12), ["CVM of app 'app'", "int", "object"]),
+        (app(current_cvm=[]), ["CVM of app 'app'", "list", "object"]),
+        (app({**FLAT, "vm_uuid": ["u1"]}), ["vm_uuid of a CVM of app 'app'", "['u1']", "text"]),
+    ],
+)
+def test_wrong_structure_is_reported_with_the_app(raw_app: dict[str, Any], words: list[str]) -> None:
+    fault = app_fault(raw_app)
+    assert fault
+    assert [word for word in words if word not in fault] == []
+
+
+@pytest.mark.parametrize("raw_app", [app(FLAT), app(NESTED, current_cvm=NESTED), app(current_cvm={}), {"app_id": "a"}])
+def test_structure_as_described_has_no_fault(raw_app: dict[str, Any]) -> None:
+    assert app_fault(raw_app) is None
+
+
+NO_ID = {"name": "x", "status": "creating"}
+NEW = {"uid": "1", "state": "up", "placement": {}}  # a shape of tomorrow, in which every name has changed
+
+
+@pytest.mark.parametrize(
+    ("cvms", "missing"),
+    [
+        ([NEW], "no CVM has vm_uuid, instance_id or id"),
+        ([NO_ID], "no CVM has vm_uuid, instance_id or id"),
+        ([{**NEW, "id": "cvm_1"}], "CVM '' (vm_uuid None) has no status"),
+        ([FLAT, {**NESTED, "vm_uuid": "u2", "status": None} | {}, {"vm_uuid": "u3"}], "CVM '' (vm_uuid 'u3') has no status"),
+        ([{**NO_ID, "id": "cvm_1"}, NO_ID], "a CVM has no identifier, and no CVM has endpoints, gateway, memory"),
+    ],
+)
+def test_unknown_shape_fails_and_says_what_is_missing(cvms: list[Any], missing: str) -> None:
+    with pytest.raises(ShapeError) as caught:
+        refuse_unknown_shape([app(cvm) for cvm in cvms], "https://phala.example.org")
+    assert missing in str(caught.value)
+    assert "https://phala.example.org/apps" in str(caught.value)
+    assert "api_version" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "cvms", [[], [FLAT], [NESTED, NO_ID], [FLAT, NO_ID], [{**NO_ID, "id": "cvm_1"}], [{**FLAT, "status": None}]]
+)
+def test_known_shapes_are_accepted(cvms: list[Any]) -> None:
+    refuse_unknown_shape([app(*cvms), {"app_id": "minimal"}], "https://phala.example.org")
+
+
+# What is kept of an app
+
+
+raw_cvms = st.fixed_dictionaries(
+    {}, optional={**dict.fromkeys(IDENTIFIERS, st.sampled_from(["", "1", "2", None])), "name": st.sampled_from(["a", "b"])}
+)
+
+
+@given(cvms=st.lists(raw_cvms, max_size=3), current=st.none() | raw_cvms)
+def test_condensed_app_gives_the_same_cvms(cvms: list[Any], current: Any) -> None:
+    whole = app(*cvms, current_cvm=current)
+    assert read(condense_app(whole)) == read(whole)
+
+
+def test_current_cvm_that_is_listed_is_condensed_to_its_identifiers() -> None:
+    assert condense_app(app(FLAT, current_cvm={**FLAT}))["current_cvm"] == {"vm_uuid": "u1"}
+    assert condense_app(app(current_cvm=FLAT))["current_cvm"] == FLAT
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_same"),
+    [
+        ({}, True),
+        ({"updated_at": "now"}, True),
+        ({"status": "x"}, False),
+        ({"teepod_name": "x"}, False),
+        ({"vm_uuid": "x"}, False),
+    ],
+)
+def test_state_for_filters_is_the_identity_and_what_filters_use(changes: dict[str, Any], *, is_same: bool) -> None:
+    assert (filter_states(app({**FLAT, **changes})) == filter_states(app(FLAT))) is is_same

@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Diagnostics: merged, cut and masked."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, cut, merged, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import Mask
+
+KEY = "phak_0123456789abcdef"
+MASK = Mask([KEY])
+
+
+def warning(text: str, *subjects: str, option: str = "", advice: str = "") -> Diagnostic:
+    return Diagnostic(Level.WARNING, text, option, subjects, advice)
+
+
+@pytest.mark.parametrize(
+    ("diagnostic", "text"),
+    [
+        (warning("text"), "text"),
+        (warning("text", "a", "b"), "text: a, b"),
+        (warning("text", option="filters.region", advice="Do this."), "filters.region: text. Do this."),
+        (warning("text", *map(str, range(10))), "text: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
+        (warning("text", *map(str, range(12))), "text: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"),
+        (warning(f"text {KEY}", f"{KEY} a", option=KEY, advice=KEY), "***: text ***: *** a. ***"),
+    ],
+)
+def test_diagnostic_is_one_line_without_the_key(diagnostic: Diagnostic, text: str) -> None:
+    assert shown(diagnostic, MASK) == text
+
+
+@pytest.mark.parametrize("position", range(178, 202))
+def test_subject_is_masked_before_it_is_cut(position: int) -> None:
+    text = shown(warning("text", "x" * position + KEY), MASK)
+    assert "phak" not in text
+    assert len(text) <= len("text: ") + 200 + len("...")
+
+
+@pytest.mark.parametrize(("text", "result"), [("x" * 200, "x" * 200), ("x" * 201, "x" * 200 + "..."), ("\x1b[2J\n", "?[2J?")])
+def test_text_is_cut_and_printable(text: str, result: str) -> None:
+    assert cut(text) == result
+
+
+def test_diagnostics_that_differ_in_their_subjects_alone_become_one() -> None:
+    given = [warning("one", "a"), warning("two"), warning("one", "b"), warning("one", "a"), warning("one", "a", option="o")]
+    assert merged(given) == [warning("one", "a", "b"), warning("two"), warning("one", "a", option="o")]

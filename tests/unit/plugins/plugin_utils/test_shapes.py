@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A CVM of each shape in, core variables out. A new shape needs an example here, and then meets all that every shape must."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES
+from ansible_collections.phala.cloud.plugins.plugin_utils._filters import FILTERED_VARIABLES
+from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import FLAT, NESTED, SHAPES, SPARSE, Shape, shape_of
+
+SHARED = {
+    "vm_uuid": "u1",
+    "instance_id": "i1",
+    "app_id": "a1",
+    "name": "web",
+    "status": "running",
+    "kms_type": "phala",
+    "kms_id": "kms-1",
+    "listed": False,
+    "updated_at": "2026-01-01T00:00:00Z",
+}
+APP = {"app_id": "a1", "name": "shop", "team_slug": "s", "team_name": "n"}
+OF_ALL = {**SHARED, "app_name": "shop", "is_current": True, "app": APP}
+SIZED = {"vcpu": 2, "memory": 4096, "disk_size": 40, "gpu_count": 8, "instance_type": "tdx.medium"}
+PLACED = {"region": "US-WEST-1", "node": "prod7", "node_id": 7, "base_image": "dstack-dev-0.5.7", "is_dev": True}
+TEAM = {"team_slug": "s", "team_name": "n"}
+
+# Per shape a CVM with every field that a core variable is made of, and its core variables; the others are null.
+EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "nested": (
+        {
+            **SHARED,
+            "resource": {"vcpu": 2, "memory_in_gb": 4, "disk_in_gb": 40, "gpus": 8, "instance_type": "tdx.medium"},
+            "node_info": {"region": "US-WEST-1", "name": "prod7", "id": 7},
+            "os": {"name": "dstack-dev-0.5.7", "is_dev": True},
+            "gateway": {"base_domain": "gw.example.org:8443"},
+            "workspace": {"slug": "s", "name": "n"},
+        },
+        {**OF_ALL, **SIZED, **PLACED, **TEAM, "gateway_domain": "gw.example.org:8443"},
+    ),
+    "flat": (
+        {
+            **SHARED,
+            "region_identifier": "US-WEST-1",
+            "teepod_name": "prod7",
+            "teepod_id": 7,
+            "base_image": "dstack-dev-0.5.7",
+            "vcpu": 2,
+            "memory": 4096,
+            "disk_size": 40,
+            "machine_info": {"gpu_count": 8},
+            "instance_type": "tdx.medium",
+            "kms_slug": "kms-prod7",
+        },
+        {**OF_ALL, **SIZED, **PLACED, **TEAM, "kms_slug": "kms-prod7"},
+    ),
+    "sparse": (SHARED, {**OF_ALL, **TEAM}),
+}
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+
+
+def read(raw: dict[str, Any], app: dict[str, Any] = APP) -> dict[str, Any]:
+    return dict(shape_of(raw).read(raw, app, True))
+
+
+@every_shape
+def test_cvm_of_each_shape_has_every_core_variable(shape: Shape) -> None:
+    raw, core = EXAMPLES[shape.name]
+    assert shape_of(raw) is shape
+    assert tuple(read(raw)) == CORE_VARIABLES
+    assert read(raw) == {**dict.fromkeys(CORE_VARIABLES), **core}
+
+
+@every_shape
+def test_each_shape_hides_just_the_filters_whose_value_it_does_not_have(shape: Shape) -> None:
+    raw, core = EXAMPLES[shape.name]
+    assert shape.hidden == {name for name in FILTERED_VARIABLES if core.get(name) is None}
+    assert set(filter(None, shape.node_names(raw))) == ({"prod7"} if "node" in core else set())
+
+
+def test_shapes_are_told_apart_by_fields_that_no_other_shape_has() -> None:
+    fields = [shape.fields for shape in SHAPES]
+    assert len(frozenset().union(*fields)) == sum(map(len, fields))
+    assert SHAPES[-1] is SPARSE  # it fits every CVM
+
+
+@pytest.mark.parametrize("shape", [NESTED, FLAT], ids=lambda shape: shape.name)
+def test_one_field_shows_the_shape_whatever_its_value(shape: Shape) -> None:
+    for field in shape.fields:
+        assert shape_of({"vm_uuid": "u1", field: None}) is shape
+
+
+def test_cvm_with_fields_of_both_shapes_is_nested() -> None:
+    assert shape_of({"teepod_id": 7, "resource": {}}) is NESTED
+
+
+@pytest.mark.parametrize(
+    ("raw", "values"),
+    [
+        ({"node_info": {"id": 0}}, {"node_id": 0}),
+        ({"memory": 1, "machine_info": {"gpu_count": 0}}, {"gpu_count": 0}),
+        ({"resource": {"memory_in_gb": 0.5}}, {"memory": 512}),
+        ({"resource": {"memory_in_gb": 0.1}}, {"memory": 102.4}),
+        ({"resource": {"memory_in_gb": 0}}, {"memory": 0}),
+        ({"resource": {"memory_in_gb": "4"}}, {"memory": None}),
+        ({"resource": {"memory_in_gb": True}}, {"memory": None}),
+        ({"resource": {"memory_in_gb": float("inf")}}, {"memory": None}),
+        ({"memory": 1, "base_image": "dstack-dev-0.5.7-9b6a5239"}, {"is_dev": True}),
+        ({"memory": 1, "base_image": "dstack-0.5.7"}, {"is_dev": False}),
+        ({"memory": 1, "base_image": "dstack-development-1"}, {"is_dev": False}),
+        ({"memory": 1, "base_image": None}, {"base_image": None, "is_dev": None}),
+        ({"os": {"name": "dstack-0.5.7", "is_dev": True}}, {"is_dev": True}),
+        ({"os": {"name": "dstack-dev-0.5.7", "is_dev": False}}, {"is_dev": False}),
+        ({"os": {"name": "dstack-dev-0.5.7", "is_dev": None}}, {"is_dev": True}),
+        ({"resource": 1, "gateway": [], "os": "x", "node_info": 2, "workspace": "y"}, {"node": None, "memory": None}),
+        ({"resource": {}, "app_id": None}, {"app_id": "a1"}),
+        ({"memory": 1, "app_id": ""}, {"app_id": "a1"}),
+    ],
+    ids=str,
+)
+def test_value_is_read(raw: dict[str, Any], values: dict[str, Any]) -> None:
+    core = read(raw)
+    assert {name: core[name] for name in values} == values
