@@ -8,10 +8,10 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, cut, merged, shown
-from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import Mask
+from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import mask_keys
 
 KEY = "phak_0123456789abcdef"
-MASK = Mask([KEY])
+MASK = mask_keys([KEY])
 
 
 def warning(text: str, *subjects: str, option: str = "", advice: str = "") -> Diagnostic:

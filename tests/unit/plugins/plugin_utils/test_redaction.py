@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import Mask
+from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import mask_keys
 
 KEY = "phak_S3cr&t/'k+y\"=="
 OTHER_KEY = "Zq8-kept.apart_from:words~"  # without the usual prefix
@@ -39,7 +39,7 @@ FORMS: list[Callable[[str], str]] = [
 @pytest.mark.parametrize("key", [KEY, OTHER_KEY])
 @pytest.mark.parametrize("form", FORMS)
 def test_key_is_masked_in_every_form(form: Callable[[str], str], key: str) -> None:
-    shown = Mask([key])(f"before {form(key)} after")
+    shown = mask_keys([key])(f"before {form(key)} after")
     assert form(key).strip("'\"") not in shown
     assert key not in shown
     assert "***" in shown
@@ -50,23 +50,23 @@ def test_key_is_masked_in_every_form(form: Callable[[str], str], key: str) -> No
 @pytest.mark.parametrize("form", FORMS)
 def test_part_after_the_prefix_is_masked_too(form: Callable[[str], str]) -> None:
     part = KEY.removeprefix("phak_")
-    assert form(part).strip("'\"") not in Mask([KEY])(f"before {form(part)} after")
+    assert form(part).strip("'\"") not in mask_keys([KEY])(f"before {form(part)} after")
 
 
 def test_nothing_but_the_key_is_masked() -> None:
     code = base64.b64encode(KEY.encode()).decode()
-    assert Mask([KEY])(f"401: {KEY}, {quote(KEY, safe='')} and {code}: refused") == "401: ***, *** and ***: refused"
+    assert mask_keys([KEY])(f"401: {KEY}, {quote(KEY, safe='')} and {code}: refused") == "401: ***, *** and ***: refused"
 
 
 def test_what_looks_like_a_key_is_masked_without_knowing_it() -> None:
-    assert Mask([])("was it phak_abc.DEF-1 or 'phak_2'?") == "was it *** or '***'?"
+    assert mask_keys([])("was it phak_abc.DEF-1 or 'phak_2'?") == "was it *** or '***'?"
 
 
 @pytest.mark.parametrize("key", ["", "phak_", "phak_short", "a"])
 def test_words_are_left_alone_where_the_key_is_too_short_to_tell(key: str) -> None:
-    assert Mask([key])("a short word, shortly") == "a short word, shortly"
+    assert mask_keys([key])("a short word, shortly") == "a short word, shortly"
 
 
 def test_text_without_a_key_stays() -> None:
     text = "503 from https://cloud-api.phala.com/api/v1/apps?page=1 (request id req-1)"
-    assert Mask([KEY])(text) == text
+    assert mask_keys([KEY])(text) == text
