@@ -126,6 +126,12 @@ options:
     type: list
     elements: dict
     default: []
+  min_hosts:
+    description:
+      - The source fails if the result has fewer hosts than this.
+      - Set it where an empty or small inventory would do harm, such as in a play that removes what has no host.
+    type: int
+    default: 0
   host_filters:
     description:
       - Jinja2 conditions over the host variables. A host stays in the inventory when all of them are true.
@@ -202,6 +208,21 @@ options:
       - A file or folder of CA certificates to check the gateway's certificate with.
       - The default is what the command C(openssl) uses.
     type: path
+  gateway_openssl:
+    description:
+      - The command, or the path of the command, that makes the tunnel.
+      - It must be OpenSSL. The C(openssl) of macOS is LibreSSL, which cannot check the host name of the gateway.
+    type: str
+    default: openssl
+  allowed_gateway_domains:
+    description:
+      - The gateway domains that are allowed. Each entry also allows the domains below it.
+      - A host with another gateway domain gets no address, and the plugin warns.
+      - The default allows every domain that the service names.
+      - May be Jinja2 templates that see extra variables.
+    type: list
+    elements: str
+    default: []
   ssh_port:
     description: The port of the SSH server inside the CVM.
     type: int

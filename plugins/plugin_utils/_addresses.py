@@ -7,10 +7,23 @@ from __future__ import annotations
 
 import re
 import socket
-from ipaddress import ip_address
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
-RESERVED_NAMES = frozenset({"all", "ungrouped", "_meta", "localhost", "localhost.localdomain"})
+# Below "localhost" every name is this machine's; the others are in the hosts files of common systems.
+_MACHINE_NAMES = frozenset(
+    {
+        "localhost",
+        "localhost4",
+        "localhost6",
+        "ip6-localhost",
+        "ip6-loopback",
+        "localhost.localdomain",
+        "localhost4.localdomain4",
+        "localhost6.localdomain6",
+    }
+)
 
 _DOMAIN = re.compile(
     r"(?P<name>(?=.{1,190}(?::|$))(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*(?=[a-z0-9-]*[a-z])[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)"
@@ -29,6 +42,11 @@ def split_domain(text: str) -> tuple[str, int | None] | None:
         return None
     port = int(match["port"]) if match["port"] else None
     return (match["name"], port) if port is None or 1 <= port <= 65535 else None
+
+
+def is_within(domain: str, allowed: Iterable[str]) -> bool:
+    """Return whether a domain in lower case is one of these, or below one."""
+    return any(domain == name or domain.endswith(f".{name}") for name in allowed)
 
 
 def url_problem(url: str) -> str | None:
@@ -50,17 +68,24 @@ def url_problem(url: str) -> str | None:
     return None
 
 
-def is_reserved(name: str) -> bool:
-    """Return whether Ansible or the resolver takes a host's name for this machine, or for something that is not a host."""
-    if name.lower().rstrip(".") in RESERVED_NAMES:
+def is_this_machine(name: str) -> bool:
+    """Return whether a name or address means the control node, on whatever machine the inventory is read."""
+    name = name.lower().strip().rstrip(".")
+    if name in _MACHINE_NAMES or name.endswith(".localhost"):
         return True
-    if not name[0].isdigit():
-        return False
+    address = _address(name)
+    return address is not None and (address.is_loopback or address.is_unspecified)  # they connect 0.0.0.0 to this machine
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the address that a text means to resolvers, which read 127.1, 0x7f000001 and 2130706433 as addresses, too."""
     try:
-        address = socket.inet_aton(name)  # as the resolver reads it: 127.1 and 2130706433 too
-    except OSError:
-        return False
-    return address[0] == 127 or address == bytes(4)
+        if ":" not in text:
+            return IPv4Address(socket.inet_aton(text)) if text[:1].isdigit() else None
+        address = IPv6Address(text.strip("[]").partition("%")[0])
+    except (OSError, ValueError):
+        return None
+    return address.ipv4_mapped or address
 
 
 def _is_loopback(host: str) -> bool:

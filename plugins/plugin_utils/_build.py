@@ -11,10 +11,19 @@ from typing import Any
 
 from ansible.inventory.host import Host as CoreHost
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Refusal, connect, group_connection
+from ansible_collections.phala.cloud.plugins.plugin_utils._connecting import as_listed, connected_host, differing, refused
+from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, connect
 from ansible_collections.phala.cloud.plugins.plugin_utils._construct import Expressions, Recorder
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import consumed
+from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
+from ansible_collections.phala.cloud.plugins.plugin_utils._gateway import (
+    GatewayGroup,
+    gateway_group,
+    openssl_problem,
+    refuse_gateway_group,
+    refuse_shared_gateway,
+)
 from ansible_collections.phala.cloud.plugins.plugin_utils._hosts import (
     Draft,
     GroupNames,
@@ -25,26 +34,52 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._hosts import (
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._names import (
+    TakenNames,
     assign_names,
+    listed_elsewhere,
     name_from_identity,
     renamed_hosts,
     safe_host_name,
 )
+from ansible_collections.phala.cloud.plugins.plugin_utils._reserved import GroupRenamer, gateway_group_name
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Settings
-from ansible_collections.phala.cloud.plugins.plugin_utils._sources import published_hosts
+from ansible_collections.phala.cloud.plugins.plugin_utils._sources import (
+    OWN_CONNECTION,
+    Before,
+    Listed,
+    Scope,
+    before_source,
+    scopes,
+)
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker
+
+MAX_ROUNDS = 8  # of names, while expressions make groups of them
 
 Families = dict[tuple[str | None, str], None]  # (parent or None, group), in the order in which the groups are made
 
 
+class NameConflictError(SourceError):
+    """A host and a group that is made for it would always have one name."""
+
+
+class SmallFleetError(SourceError):
+    """There are fewer hosts than ``min_hosts``."""
+
+
 @dataclass(frozen=True)
 class Built:
-    """What is published: the hosts, their common group with its variables, and the other groups with their parents."""
+    """What is published: the hosts, their common group, the gateway group, and the other groups with their parents.
+
+    ``before`` is what was in the inventory before the source, ``path`` the source's file, and ``scopes`` where ids are valid.
+    """
 
     hosts: list[Host]
     group: str
-    group_variables: dict[str, Any]
+    gateway: GatewayGroup | None
     families: Families
+    before: Before
+    path: str
+    scopes: Mapping[str, Scope]
 
 
 @dataclass(frozen=True)
@@ -55,6 +90,16 @@ class Tools:
     expressions: Expressions
     marker: Marker
     names: VariableNames
+    before: Before
+    scopes: Mapping[str, Scope]
+    gateway: GatewayGroup | None
+    renamer: GroupRenamer
+    groups: GroupNames
+    diagnostics: list[Diagnostic]
+
+    def listed(self, identity: Identity) -> Listed | None:
+        """Return the host that an earlier source has made of the CVM."""
+        return self.before.listed(identity, self.scopes[identity.account])
 
 
 def build(cvms: list[Cvm], settings: Settings, expressions: Expressions, inventory: Any) -> tuple[Built, list[Diagnostic]]:
@@ -63,57 +108,76 @@ def build(cvms: list[Cvm], settings: Settings, expressions: Expressions, invento
     :param cvms: is emptied, so that the memory of the API's own fields is freed on the way
     :param inventory: Ansible's, whose groups and hosts are read
     :raises AnsibleError: when an expression of the user fails
+    :raises SourceError: when the hosts cannot be kept apart from those of another source, or are too few
     """
-    tools = Tools(settings, expressions, Marker(), VariableNames(settings.prefix, settings.suffix))
-    groups = GroupNames(settings.group_by, settings.group_prefix)
-    diagnostics: list[Diagnostic] = []
-    drafts = [draft for cvm in consumed(cvms) if (draft := _draft(cvm, tools, groups, diagnostics))]
-    diagnostics += groups.shared()
+    before = before_source(inventory, settings.path)
+    refuse_gateway_group(settings, before)
+    tools = _tools(settings, expressions, before)
+    drafts = [draft for cvm in consumed(cvms) if (draft := _draft(cvm, tools))]
+    _refuse_small_fleet(settings, len(drafts))
+    tools.diagnostics.extend(tools.groups.shared())
     families: Families = {(settings.group, group): None for group in _by_dimension(drafts)}
-    wanted = {draft.identity: _wanted_name(draft, tools) for draft in drafts}
-    taken = {settings.group, *inventory.groups, *(group for _parent, group in families)}
-    taken |= _names_of_other_cvms(inventory, wanted)
-    names, records = _named(drafts, wanted, taken, tools)
+    names, records = _named(drafts, families, tools)
     for record in sorted(records.values(), key=lambda record: record.host):
-        diagnostics += variables_left_out(record.left_out, record.host)
+        tools.diagnostics.extend(variables_left_out(record.left_out, record.host))
         families.update({(None, group): None for group in record.groups})
         families.update(dict.fromkeys(record.parents))
-    diagnostics += renamed_hosts(wanted, names)
-    diagnostics += _foreign_hosts(inventory, settings.group, families, names.values())
-    hosts = [_host(draft, names[draft.identity], records.get(draft.identity)) for draft in consumed(drafts)]
-    group_variables = tools.marker.mark(group_connection(settings.gateway)) if settings.gateway else {}
-    built = Built(sorted(hosts, key=lambda host: host.name), settings.group, group_variables, families)
-    return built, diagnostics
+    tools.diagnostics.extend(_foreign_hosts(inventory, settings.group, families, names.values()))
+    hosts = _hosts(drafts, names, records, tools)
+    gateway = tools.gateway if tools.gateway and any(tools.gateway.name in host.groups for host in hosts) else None
+    if gateway and settings.gateway:
+        refuse_shared_gateway(gateway, hosts, inventory, before, settings.path)
+        families[settings.group, gateway.name] = None
+        tools.diagnostics.extend(openssl_problem(settings.gateway))
+    tools.diagnostics.extend(tools.renamer.renamed())
+    tools.diagnostics.extend(_taken_over(hosts, before))
+    return Built(hosts, settings.group, gateway, families, before, settings.path, tools.scopes), tools.diagnostics
 
 
-def _draft(cvm: Cvm, tools: Tools, groups: GroupNames, diagnostics: list[Diagnostic]) -> Draft | None:
+def _tools(settings: Settings, expressions: Expressions, before: Before) -> Tools:
+    marker, renamer = Marker(), GroupRenamer(settings.group, before)
+    return Tools(
+        settings=settings,
+        expressions=expressions,
+        marker=marker,
+        names=VariableNames(settings.prefix, settings.suffix),
+        before=before,
+        scopes=scopes(settings.accounts),
+        gateway=gateway_group(settings, marker),
+        renamer=renamer,
+        groups=GroupNames(settings.group_by, settings.group_prefix, renamer.free),
+        diagnostics=[],
+    )
+
+
+def _draft(cvm: Cvm, tools: Tools) -> Draft | None:
     """Return the draft of a CVM's host, or None where host_filters leave it out."""
     settings = tools.settings
     variables, lacking = host_variables(cvm, tools.names, tools.marker)
-    diagnostics += lacking
+    tools.diagnostics.extend(lacking)
     for position, condition in enumerate(settings.host_filters):
         if not tools.expressions.is_met(condition, variables):
             text = f"left out CVM {cvm.label}: host_filters[{position}] does not hold"
-            diagnostics.append(Diagnostic(Level.VERY_VERBOSE, text))
+            tools.diagnostics.append(Diagnostic(Level.VERY_VERBOSE, text))
             return None
     connection = connect(settings.gateway, cvm.core, is_only_cvm=cvm.is_only_cvm) if settings.gateway else None
-    if connection:
-        variables.update(tools.marker.mark(connection.variables))
-    if isinstance(connection, Refusal):
-        level = Level.WARNING if connection.is_suspect else Level.VERBOSE
-        diagnostics.append(Diagnostic(level, f"no ansible_host, because {connection.reason}", subjects=(cvm.label,)))
-    return Draft(cvm.identity, cvm.label, cvm.core, connection, variables, groups.of(cvm.core))
+    connected = tools.marker.mark(connection.variables) if connection else {}
+    groups = tools.groups.of(cvm.core, cvm.identity.account)
+    return Draft(cvm.identity, cvm.label, cvm.core, connection, variables, connected, groups)
+
+
+def _refuse_small_fleet(settings: Settings, count: int) -> None:
+    if count < settings.min_hosts:
+        raise SmallFleetError(
+            f"{settings.path}: the result has {count} hosts, and min_hosts requires {settings.min_hosts}. Check the filters and"
+            " the account, or lower min_hosts."
+        )
 
 
 def _by_dimension(drafts: Sequence[Draft]) -> Iterator[str]:
     """Yield the built-in groups, one dimension after the other, in the order of their names."""
     for of_dimension in zip(*(draft.groups for draft in drafts), strict=True):
         yield from sorted(filter(None, set(of_dimension)))
-
-
-def _names_of_other_cvms(inventory: Any, own: Collection[Identity]) -> set[str]:
-    """Return the names that CVMs of earlier sources have, such as another account's, unless they are CVMs of this one too."""
-    return {name for name, identity in published_hosts(inventory).items() if identity not in own}
 
 
 def _foreign_hosts(
@@ -130,6 +194,17 @@ def _foreign_hosts(
             yield Diagnostic(Level.WARNING, text, subjects=(name,))
 
 
+def _taken_over(hosts: Iterable[Host], before: Before) -> Iterator[Diagnostic]:
+    """Yield a warning for hosts of another source that have their own connection, and that CVMs of their name take over."""
+    names = [
+        host.name for host in hosts if host.name in before.connected and not host.connection.keys().isdisjoint(OWN_CONNECTION)
+    ]
+    if names:
+        text = "CVMs take over hosts of another source that have their own connection"
+        advice = "Rename those hosts, or set hostnames"
+        yield Diagnostic(Level.WARNING, text, subjects=tuple(sorted(names)), advice=advice)
+
+
 # Names, and what is constructed under them
 
 
@@ -140,49 +215,75 @@ def _wanted_name(draft: Draft, tools: Tools) -> str:
         if entry in core:
             text = core[entry] if isinstance(core[entry], (str, int)) and not isinstance(core[entry], bool) else ""
         else:
-            variables = {**tools.names.without_affixes(draft.variables), **draft.variables}
+            variables = {**tools.names.without_affixes(draft.variables), **draft.variables, **draft.connected}
             text = tools.expressions.name(entry, variables)
         if name := safe_host_name(str(text)):
             return name
     return name_from_identity(draft.identity)
 
 
-def _named(
-    drafts: Sequence[Draft], wanted: Mapping[Identity, str], taken: Collection[str], tools: Tools
-) -> tuple[dict[Identity, str], dict[Identity, Recorder]]:
-    """Name the hosts, and construct their variables and groups under those names; no name may be one of these groups'."""
-    taken = set(taken)
-    while True:
+def _named(drafts: Sequence[Draft], families: Families, tools: Tools) -> tuple[dict[Identity, str], dict[Identity, Recorder]]:
+    """Name the hosts, and construct their variables and groups under those names; no name may be one of these groups'.
+
+    :raises NameConflictError: when groups are called like hosts under whatever names
+    """
+    before = tools.before
+    fixed = {draft.identity: listed.name for draft in drafts if (listed := tools.listed(draft.identity))}
+    wanted = {draft.identity: _wanted_name(draft, tools) for draft in drafts}
+    groups = {tools.settings.group, gateway_group_name(tools.settings.group), *before.groups}
+    groups |= {group for _parent, group in families}
+    for _round in range(MAX_ROUNDS):
+        taken = TakenNames(groups, before.cvms, fixed)
         names = assign_names(wanted, taken)
         records = _constructed(drafts, names, tools)
-        groups = {group for record in records.values() for group in record.all_groups()}
-        if groups.isdisjoint(names.values()):
+        constructed = {group for record in records.values() for group in record.all_groups()}
+        own = {name for identity, name in names.items() if identity not in fixed}
+        if constructed.isdisjoint(own):
+            apps = {draft.identity: draft.app_key for draft in drafts}
+            tools.diagnostics.extend(renamed_hosts(wanted, names, taken, apps.__getitem__))
+            tools.diagnostics.extend(listed_elsewhere(wanted, names, before.hosts))
             return names, records
-        taken |= groups
+        groups |= constructed
+    raise NameConflictError(
+        f"{sorted(constructed & own)[0]!r} is the name of a host and of a group that groups or keyed_groups make for it, whatever"
+        " the host is called: set a prefix in keyed_groups."
+    )
 
 
 def _constructed(drafts: Sequence[Draft], names: Mapping[Identity, str], tools: Tools) -> dict[Identity, Recorder]:
     """Return what the constructed options make of each draft, where there are any."""
     if not tools.expressions.are_constructed:
         return {}
-    gateway = tools.settings.gateway
-    shared = group_connection(gateway) if gateway else {}
+    shared = tools.gateway.variables if tools.gateway else {}
     records = {}
     for draft in drafts:
         name = names[draft.identity]
         visible = _visible(draft, name, tools.settings.group, shared)
-        records[draft.identity] = tools.expressions.construct(name, visible, tools.marker)
+        record = tools.expressions.construct(name, visible, tools.marker)
+        record.rename_groups(tools.renamer.free, tools.renamer.free_parent)
+        records[draft.identity] = record
     return records
 
 
 def _visible(draft: Draft, name: str, group: str, shared: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the variables that the host's expressions see: core's and the group's too, as in core's constructed plugin."""
+    """Return the variables that the host's expressions see: core's and those of its connection, too, as in core's own plugin."""
     magic = CoreHost(name, gen_uuid=False).get_magic_vars()
-    return {**shared, **draft.variables, **magic, "group_names": sorted({group, *filter(None, draft.groups)})}
+    of_group = shared if isinstance(draft.connection, Address) else {}
+    group_names = sorted({group, *filter(None, draft.groups)})
+    return {**of_group, **draft.variables, **draft.connected, **magic, "group_names": group_names}
 
 
-def _host(draft: Draft, name: str, record: Recorder | None) -> Host:
-    groups = tuple(group for group in draft.groups if group)
-    if record is None:
-        return Host(name, draft.identity, draft.variables, {}, groups)
-    return Host(name, draft.identity, draft.variables, record.variables, (*groups, *record.groups))
+# Hosts, and how they are connected to
+
+
+def _hosts(drafts: list[Draft], names: Mapping[Identity, str], records: Mapping[Identity, Recorder], tools: Tools) -> list[Host]:
+    """Return the hosts in the order of their names, and report those that have no address."""
+    hosts = []
+    for draft in consumed(drafts):
+        host = connected_host(draft, names[draft.identity], records.get(draft.identity), tools.gateway)
+        tools.diagnostics.extend(refused(draft, host))
+        if listed := tools.listed(draft.identity):
+            tools.diagnostics.extend(differing(host, listed, tools.settings.path))
+            host = as_listed(host, tools.gateway)
+        hosts.append(host)
+    return sorted(hosts, key=lambda host: host.name)

@@ -8,73 +8,128 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import split_domain
+from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_within, split_domain
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CoreVariables
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import GatewaySettings
 
+NO_ADDRESS = "no-gateway-address.invalid."  # without the dot, a search domain with a wildcard record resolves it
+KEEP_ALIVE = "-o ServerAliveInterval=60"  # seconds; the gateway closes a connection that is silent for 10 minutes
+KEY_VARIABLE = "PHALA_CLOUD_API_KEY"  # which no program but this collection needs
+COMPOSABLE = ("ansible_ssh_host", "ansible_host")  # the first takes precedence
+CONNECTION_VARIABLES = frozenset(
+    {*COMPOSABLE, "ansible_port", "ansible_ssh_port", "ansible_user", "ansible_ssh_user", "ansible_connection"}
+    | {"ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args"}
+)
+
 # The gateway splits a server name's first label at its hyphen, and openssl's wildcards do not match an underscore.
 _ID = re.compile(r"[0-9A-Za-z]{1,57}")
+_HOST_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
+
+
+_REFRESH = "Refresh the instance id through the service, then run the command again"
 
 
 class NoAddressError(Exception):
-    """The gateway cannot reach just this CVM; ``is_suspect`` means that a text of the API was refused."""
+    """The gateway cannot reach just this CVM; ``fix`` is what to do, ``is_suspect`` says that a text of the API was refused."""
 
-    def __init__(self, reason: str, *, is_suspect: bool = False) -> None:
+    def __init__(self, reason: str, fix: str = "", *, is_suspect: bool = False) -> None:
         super().__init__(reason)
+        self.fix = fix
         self.is_suspect = is_suspect
 
 
 @dataclass(frozen=True)
 class Address:
-    """A host name that the gateway routes to one CVM, and the gateway's port where it is a port of its own."""
+    """A host name that the gateway routes to one CVM, the gateway's domain, and its port where it is a port of its own."""
 
     host: str
+    domain: str
     port: int | None
 
     @property
     def variables(self) -> dict[str, Any]:
         """The variables of the host."""
-        port = {} if self.port is None else {"ansible_port": self.port}
-        return {"ansible_host": self.host, **port}
+        return {"ansible_host": self.host, **port_variable(self.port)}
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a CVM has no address, in words that are safe to show and to put into a command."""
+    """Why a CVM has no address, in words that are safe to show and to put into a command, and its gateway, where it is known."""
 
     reason: str
+    fix: str
     is_suspect: bool
+    domain: str | None = None
+    port: int | None = None
 
     @property
     def variables(self) -> dict[str, Any]:
         """The variables of the host, which keep it from being reached by its name: somebody else chose that name."""
-        text = f"phala.cloud: this CVM has no gateway address: {self.reason}. Set connect_with: none if you connect another way."
+        text = (
+            f"phala.cloud: this CVM has no gateway address: {self.reason}. If you connect another way, set connect_with: none, or"
+            " ansible_host in compose."
+        )
         script = f"echo {shlex.quote(text)} >&2; exit 1"
         # With a ControlPath ssh would hide what the command prints.
-        return {"ansible_ssh_common_args": f"-o ControlPath=none {_proxy_option(shlex.join(['sh', '-c', script]))}"}
+        arguments = f"-o ControlPath=none {_proxy_option(shlex.join(['sh', '-c', script]))}"
+        return {"ansible_host": NO_ADDRESS, "ansible_ssh_common_args": arguments}
 
 
 def connect(gateway: GatewaySettings, core: CoreVariables, *, is_only_cvm: bool) -> Address | Refusal:
     """Return how the gateway reaches one CVM; nothing in an address comes from the API unchecked."""
+    domain: str | None = None
+    port: int | None = None
+    problems: list[NoAddressError] = []
     try:
         identifier = _identifier(core, is_only_cvm)
+    except NoAddressError as error:
+        problems.append(error)
+    try:
         domain, port = _domain(gateway, core["gateway_domain"])
     except NoAddressError as error:
-        return Refusal(str(error), error.is_suspect)
-    return Address(f"{identifier}-{gateway.ssh_port}.{domain}", port)
+        problems.append(error)
+    if problems or domain is None:
+        return Refusal(str(problems[0]), problems[0].fix, problems[0].is_suspect, domain, port)
+    return Address(f"{identifier}-{gateway.ssh_port}.{domain}", domain, port)
+
+
+def port_variable(port: int | None) -> dict[str, Any]:
+    """Return the variable of a port that only some hosts of the gateway group have."""
+    return {} if port is None else {"ansible_port": port}
+
+
+def composed_address(composed: Mapping[str, Any]) -> str | None:
+    """Return the address that ``compose`` gave a host, or None where it gave none, or joined a null with other text."""
+    return next((composed[name] for name in COMPOSABLE if _is_address(composed.get(name))), None)
+
+
+def without_null_addresses(composed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return composed variables without the addresses that are none."""
+    return {name: value for name, value in composed.items() if name not in COMPOSABLE or _is_address(value)}
+
+
+def is_behind(address: str, domain: str | None) -> bool:
+    """Return whether a composed address is below a gateway's domain, such as that of another port of the CVM."""
+    name = address.lower().rstrip(".")
+    return domain is not None and name.endswith(f".{domain}") and _HOST_NAME.fullmatch(name) is not None
+
+
+def _is_address(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and "None" not in value and value != NO_ADDRESS
 
 
 def _identifier(core: CoreVariables, is_only_cvm: bool) -> str:
     """Return the instance id; with an app id the gateway picks any replica, which is right only where there is one."""
     instance_id, app_id = core["instance_id"], core["app_id"]
     if not instance_id and not is_only_cvm:
-        raise NoAddressError("it has no instance id, and its app has other CVMs")
+        raise NoAddressError("it has no instance id, and its app has other CVMs", _REFRESH)
     kind, identifier = ("instance_id", instance_id) if instance_id else ("app_id", app_id)
     if not identifier:
-        raise NoAddressError("it has neither an instance id nor an app id")
+        raise NoAddressError("it has neither an instance id nor an app id", _REFRESH)
     if not isinstance(identifier, str) or not _ID.fullmatch(identifier):
         raise NoAddressError(f"its {kind} is not made of letters and digits alone", is_suspect=True)
     return identifier.lower()
@@ -82,31 +137,39 @@ def _identifier(core: CoreVariables, is_only_cvm: bool) -> str:
 
 def _domain(gateway: GatewaySettings, from_api: Any) -> tuple[str, int | None]:
     if not from_api and not gateway.domain:
-        raise NoAddressError("the API names no gateway domain and gateway_domain is not set")
+        raise NoAddressError("the API names no gateway domain and gateway_domain is not set", "Set gateway_domain")
     domain = from_api or gateway.domain
     parts = split_domain(domain) if isinstance(domain, str) else None
     if parts is None:
         raise NoAddressError("its gateway domain is not a domain name", is_suspect=True)
+    if gateway.allowed_domains and not is_within(parts[0], gateway.allowed_domains):
+        raise NoAddressError("its gateway domain is not one of allowed_gateway_domains, or below one", is_suspect=True)
     return parts
 
 
 def group_connection(gateway: GatewaySettings) -> dict[str, Any]:
     """Return the connection variables that all CVMs share, for their group, so that group_vars can override them."""
     user = {"ansible_user": gateway.ssh_user} if gateway.ssh_user else {}
-    return {"ansible_port": gateway.port, **user, "ansible_ssh_common_args": _proxy_option(_tunnel(gateway))}
+    arguments = f"{_proxy_option(_tunnel(gateway))} {KEEP_ALIVE}"
+    return {"ansible_port": gateway.port, **user, "ansible_ssh_common_args": arguments}
 
 
 def _tunnel(gateway: GatewaySettings) -> str:
     """Return the command that connects ssh with the gateway; ssh replaces %h and %p by host and port."""
     # -quiet also keeps openssl from reading lines that begin with Q or R as commands.
-    words = ["openssl", "s_client", "-quiet", "-verify_quiet"]
+    words = ["env", "-u", KEY_VARIABLE, _argument(gateway.openssl), "s_client", "-quiet", "-verify_quiet"]
     if gateway.validate_certs:
         words += ["-verify_return_error", "-verify_hostname", "%h"]
     words += ["-servername", "%h", "-connect", "%h:%p"]
     if gateway.validate_certs and gateway.ca_path:
         option = "-CApath" if os.path.isdir(gateway.ca_path) else "-CAfile"
-        words += [option, shlex.quote(os.path.abspath(gateway.ca_path)).replace("%", "%%")]
+        words += [option, _argument(os.path.abspath(gateway.ca_path))]
     return " ".join(words)
+
+
+def _argument(text: str) -> str:
+    """Return a text as one word of a ProxyCommand."""
+    return shlex.quote(text).replace("%", "%%")
 
 
 def _proxy_option(command: str) -> str:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,6 +46,11 @@ class Recorder:
             self.groups.append(plain(group))
         else:
             self.parents.append((plain(group), plain(child)))
+
+    def rename_groups(self, free: Callable[[str], str], free_parent: Callable[[str], str]) -> None:
+        """Give the groups the names that they may have; the functions return those of groups and of parents of groups."""
+        self.groups = [free(group) for group in self.groups]
+        self.parents = [(free_parent(parent), free(group)) for parent, group in self.parents]
 
     def all_groups(self) -> set[str]:
         """Return every group that was named, as a host's or as a parent."""

@@ -13,6 +13,9 @@ Each is defined where it is raised, and the plugin turns them into errors of Ans
     ├── ShapeError           the response has a form that is not known (`_apps`)
     ├── UndecidableError     an exclusion depends on what the response does not show (`_cvms`)
     ├── AmbiguousError       two CVMs have one identifier (`_cvms`)
+    ├── GatewayGroupError    another source shares the group of the gateway (`_gateway`)
+    ├── NameConflictError    a host and a group would always have one name (`_build`)
+    ├── SmallFleetError      there are fewer hosts than min_hosts (`_build`)
     └── GroupLoopError       a group would be its own ancestor (`_publish`)
 """
 

@@ -23,7 +23,8 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker
 class Draft:
     """A CVM that becomes a host: its core variables, its connection, and its variables under their final names, marked.
 
-    ``groups`` has one entry for each dimension of ``group_by``, None where the CVM has no value.
+    ``connected`` are the variables of its connection, marked. ``groups`` has one entry for each dimension of ``group_by``, None
+    where the CVM has no value.
     """
 
     identity: Identity
@@ -31,18 +32,28 @@ class Draft:
     core: CoreVariables
     connection: Address | Refusal | None
     variables: dict[str, Any]
+    connected: dict[str, Any]
     groups: tuple[str | None, ...]
+
+    @property
+    def app_key(self) -> tuple[Any, ...]:
+        """What tells the CVM's app from other apps."""
+        return self.identity.account, *app_key(self.core)
 
 
 @dataclass(frozen=True)
 class Host:
-    """A host to publish: ``composed`` are the variables of the user's expressions, ``groups`` those besides the group of all."""
+    """A host to publish: ``composed`` are the variables of the user's expressions, ``groups`` those besides the group of all.
+
+    ``connection`` are all variables by which Ansible connects to it, also those of the gateway group, where it is in that.
+    """
 
     name: str
     identity: Identity
     variables: dict[str, Any]
     composed: dict[str, Any]
     groups: tuple[str, ...]
+    connection: Mapping[str, Any]
 
 
 class VariableNames:
@@ -104,37 +115,58 @@ def variables_left_out(left_out: Mapping[str, str], label: str) -> list[Diagnost
 
 
 class GroupNames:
-    """The names of built-in groups, by dimension and value."""
+    """The names of built-in groups, by dimension and value.
 
-    def __init__(self, dimensions: Sequence[str], prefix: str) -> None:
+    :param free: returns the name that a group gets whose name may be reserved
+    """
+
+    def __init__(self, dimensions: Sequence[str], prefix: str, free: Callable[[str], str]) -> None:
         self._dimensions = dimensions
         self._prefix = prefix
+        self._free = free
         self._names: dict[tuple[str, str], str] = {}
+        self._apps: dict[str, dict[tuple[Any, ...], str]] = {}
 
-    def of(self, core: CoreVariables) -> tuple[str | None, ...]:
+    def of(self, core: CoreVariables, account: str) -> tuple[str | None, ...]:
         """Return for each dimension the group of a CVM, None where it has no value."""
-        return tuple(self._name(dimension, dimension_value(core, dimension)) for dimension in self._dimensions)
+        names = tuple(self._name(dimension, dimension_value(core, dimension)) for dimension in self._dimensions)
+        if "app" in self._dimensions and (name := names[self._dimensions.index("app")]):
+            self._apps.setdefault(name, {})[(account, *app_key(core))] = repr(core["app_id"])
+        return names
 
     def shared(self) -> list[Diagnostic]:
-        """Return a warning for each group that several values share."""
+        """Return a warning for each group that several values, or apps of one name, share."""
         values: dict[str, list[str]] = {}
         for (_dimension, value), name in self._names.items():
             values.setdefault(name, []).append(repr(value))
         text = "different values make the same group name and share the group"
-        return [
+        of_values = [
             Diagnostic(Level.WARNING, text, subjects=(f"{name} ({', '.join(sorted(values[name]))})",))
             for name in sorted(values)
             if len(values[name]) > 1
         ]
+        text = "different apps of one name share a group"
+        of_apps = [
+            Diagnostic(Level.WARNING, text, subjects=(f"{name} (app_id {', '.join(sorted(self._apps[name].values()))})",))
+            for name in sorted(self._apps)
+            if len(self._apps[name]) > 1 and len(values[name]) == 1
+        ]
+        return of_values + of_apps
 
     def _name(self, dimension: str, value: str | None) -> str | None:
         if value is None:
             return None
         name = self._names.get((dimension, value))
         if name is None:
-            name = to_safe_group_name(f"{self._prefix}{dimension}_{value}", force=True, silent=True)
+            name = self._free(to_safe_group_name(f"{self._prefix}{dimension}_{value}", force=True, silent=True))
             self._names[dimension, value] = name
         return name
+
+
+def app_key(core: CoreVariables) -> tuple[Any, ...]:
+    """Return what tells an app from the other apps of its account."""
+    app = core["app"]
+    return str(app.get("id")), str(app.get("app_id"))
 
 
 def _listed(core: CoreVariables) -> str | None:

@@ -7,18 +7,40 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_reserved
+from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_this_machine
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 
 SUFFIX_DIGITS = 8
+ALL_DIGITS = 96  # those of the identifier, and of the hash
+MAX_LENGTH = 200  # of a name without digits
+NAMES_OF_CORE = frozenset({"all", "ungrouped", "_meta"})
+
+_TEXT = "Renamed hosts whose names were already taken"
+_REPLICAS = "They are replicas of one app. To choose the names, set hostnames, such as '{{ name }}-{{ vm_uuid[:8] }}'"
+_CHOOSE = "Set hostnames to choose the names yourself"
+_NOBODY = f"No host has the plain name now. {_CHOOSE}"
+_OTHER = f"The plain name is that of a host of another source. {_CHOOSE}"
+
+
+@dataclass(frozen=True)
+class TakenNames:
+    """Names of ``groups``, of ``cvms`` of other sources, and the ``fixed`` names of the CVMs that those list, too."""
+
+    groups: Container[str]
+    cvms: Container[str] = ()
+    fixed: Mapping[Identity, str] = field(default_factory=dict)
+
+    def has(self, name: str) -> bool:
+        return name in self.groups or name in self.cvms or name in NAMES_OF_CORE or is_this_machine(name)
 
 
 def safe_host_name(text: str) -> str:
-    """Return the text as a host name: other characters become ``-``, and none of them or a dot is at its start."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", text).lstrip("-.")
+    """Return the text as a host name: other characters become ``-``, it begins with no ``-`` or dot, and a long one is cut."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", text).lstrip("-.")[:MAX_LENGTH]
 
 
 def name_from_identity(identity: Identity) -> str:
@@ -26,30 +48,72 @@ def name_from_identity(identity: Identity) -> str:
     return f"cvm-{identity.digits()[:SUFFIX_DIGITS]}"
 
 
-def assign_names(wanted: Mapping[Identity, str], taken: Collection[str]) -> dict[Identity, str]:
+def assign_names(wanted: Mapping[Identity, str], taken: TakenNames) -> dict[Identity, str]:
     """Give every CVM a name, whatever their order; each one whose name is wanted twice or taken gets digits of its own.
 
     :param wanted: the names that the CVMs would have if each were alone
-    :param taken: names that no host may have, such as those of groups
     """
-    lengths = dict.fromkeys(wanted, 0)
+    names = {**wanted, **taken.fixed}
+    digits: dict[Identity, str] = {}
+    lengths: dict[Identity, int] = {}
     while True:
-        names = {
-            identity: f"{name}-{identity.digits()[: lengths[identity]]}" if lengths[identity] else name
-            for identity, name in wanted.items()
-        }
         counts = Counter(names.values())
-        clashing = [identity for identity, name in names.items() if counts[name] > 1 or name in taken or is_reserved(name)]
+        clashing = [
+            identity
+            for identity, name in names.items()
+            if identity not in taken.fixed and (counts[name] > 1 or taken.has(name)) and lengths.get(identity, 0) < ALL_DIGITS
+        ]
         if not clashing:
             return names
         for identity in clashing:
-            lengths[identity] += 1 if lengths[identity] else SUFFIX_DIGITS
+            if identity not in digits:
+                digits[identity] = identity.digits()
+            length = lengths[identity] = lengths.get(identity, SUFFIX_DIGITS - 1) + 1
+            names[identity] = f"{wanted[identity]}-{digits[identity][:length]}"
 
 
-def renamed_hosts(wanted: Mapping[Identity, str], names: Mapping[Identity, str]) -> list[Diagnostic]:
-    """Return a warning that lists the hosts which do not have the name that they would have alone."""
-    renamed = sorted(f"{wanted[identity]} became {name}" for identity, name in names.items() if name != wanted[identity])
-    if not renamed:
-        return []
-    text = "host names that were not free got digits of the CVM's vm_uuid; set hostnames to choose others"
-    return [Diagnostic(Level.WARNING, text, subjects=tuple(renamed))]
+def renamed_hosts(
+    wanted: Mapping[Identity, str],
+    names: Mapping[Identity, str],
+    taken: TakenNames,
+    app_of: Callable[[Identity], Hashable],
+) -> Iterator[Diagnostic]:
+    """Yield what there is to say about the hosts which do not have the name that they would have alone.
+
+    :param app_of: returns what tells the app of a CVM from other apps
+    """
+    sharing = Counter(wanted.values())
+    apps: dict[str, set[Hashable]] = {}
+    for identity, plain in wanted.items():
+        apps.setdefault(plain, set()).add(app_of(identity))
+    lines: dict[tuple[Level, str], list[str]] = {}
+    for identity, name in names.items():
+        plain = wanted[identity]
+        if name != plain and identity not in taken.fixed:
+            are_replicas = sharing[plain] > 1 and len(apps[plain]) == 1
+            lines.setdefault(_kind(plain, taken, are_replicas=are_replicas), []).append(f"{plain} -> {name}")
+    for (level, advice), subjects in sorted(lines.items()):
+        yield Diagnostic(level, _TEXT, subjects=tuple(sorted(subjects)), advice=advice)
+
+
+def listed_elsewhere(
+    wanted: Mapping[Identity, str], names: Mapping[Identity, str], foreign: Container[str]
+) -> Iterator[Diagnostic]:
+    """Yield a warning for the hosts of other sources that have the name of CVMs which got digits."""
+    renamed: dict[str, list[str]] = {}
+    for identity, name in names.items():
+        if name != wanted[identity] and wanted[identity] in foreign:
+            renamed.setdefault(wanted[identity], []).append(name)
+    if renamed:
+        text = "Hosts of another source have the name of a CVM, but are not that CVM"
+        subjects = tuple(f"{plain} is not {', '.join(sorted(renamed[plain]))}" for plain in sorted(renamed))
+        yield Diagnostic(Level.WARNING, text, subjects=subjects, advice="Use the new names in the other source")
+
+
+def _kind(plain: str, taken: TakenNames, *, are_replicas: bool) -> tuple[Level, str]:
+    """Return who should read that a name was taken, and what to do."""
+    if plain in taken.cvms:
+        return Level.WARNING, _OTHER
+    if taken.has(plain) or not are_replicas:
+        return Level.WARNING, _NOBODY
+    return Level.VERBOSE, _REPLICAS

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from ansible import constants as C
 from ansible.errors import AnsibleParserError
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import split_domain
+from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_within, split_domain
 from ansible_collections.phala.cloud.plugins.plugin_utils._credentials import Key, choose_url, profile_key, refuse_bad_key
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import NOT_FOR_EXCLUSION, FilterReader, single_valued
@@ -107,6 +107,7 @@ class _Reader:
             cache=self._cache(),
             queries=self._queries(),
             excludes=self._excludes(),
+            min_hosts=self._integer("min_hosts", 0),
             host_filters=tuple(self._texts("host_filters", "a Jinja2 condition such as 'phala_vcpu >= 4'")),
             hostnames=self._hostnames(prefix, suffix),
             prefix=prefix,
@@ -241,15 +242,37 @@ class _Reader:
         domain = self._attempt(lambda: self._text("gateway_domain"))
         if domain and split_domain(domain) is None:
             self.problems.append(f"gateway_domain: {domain!r} is no domain name such as 'gateway.example.org' or '...:8443'")
+        allowed = self._allowed_domains()
+        if domain and allowed and (parts := split_domain(domain)) and not is_within(parts[0], allowed):
+            self.problems.append(f"gateway_domain: {domain!r} is neither one of allowed_gateway_domains nor below one")
         gateway = GatewaySettings(
             domain=domain,
             port=self._integer("gateway_port", 1, 65535),
             validate_certs=self.option("gateway_validate_certs"),
             ca_path=self._existing_path("gateway_ca_path"),
+            openssl=self._openssl(),
+            allowed_domains=allowed,
             ssh_port=self._integer("ssh_port", 1, 65535),
             ssh_user=self.option("ssh_user") or "",
         )
         return gateway if self.option("connect_with") == "gateway" else None
+
+    def _allowed_domains(self) -> tuple[str, ...]:
+        domains = []
+        for position, entry in enumerate(self._texts("allowed_gateway_domains", "a domain such as 'example.org'")):
+            where = f"allowed_gateway_domains[{position}]"
+            domain = str(self._attempt(lambda where=where, entry=entry: self._rendered(where, entry)) or "")  # type: ignore[misc]
+            parts = split_domain(domain)
+            if parts is None or parts[1] is not None:
+                self.problems.append(f"{where}: {domain!r} is not a plain domain such as 'example.org', without port or wildcard")
+            else:
+                domains.append(parts[0])
+        return tuple(domains)
+
+    def _openssl(self) -> str:
+        """Return the command that makes the tunnel; a path is relative to the folder of the file."""
+        command = os.path.expanduser(plain(self.option("gateway_openssl") or "openssl"))
+        return os.path.join(os.path.dirname(os.path.abspath(self.path)), command) if os.sep in command else command
 
     def _constructed(self) -> ConstructedSettings:
         # Core accepts other values on some versions and drops them without a message on others.

@@ -14,7 +14,7 @@ from ansible.utils.vars import combine_vars
 from ansible_collections.phala.cloud.plugins.plugin_utils._build import Built
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import consumed
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
-from ansible_collections.phala.cloud.plugins.plugin_utils._sources import published_hosts
+from ansible_collections.phala.cloud.plugins.plugin_utils._sources import Listed, current_run
 
 
 class GroupLoopError(SourceError):
@@ -27,18 +27,24 @@ def publish(inventory: Any, built: Built) -> None:
     :raises GroupLoopError: before anything is added, when a group would be its own ancestor
     """
     _refuse_loops(inventory, built.families)
-    known = published_hosts(inventory)
+    run = current_run(inventory)
+    run.before.setdefault(built.path, built.before)
     inventory.add_group(built.group)
     for parent, group in built.families:
         inventory.add_group(group)
         if parent is not None:
             inventory.add_group(parent)
             inventory.add_child(parent, group)
-    for name, value in built.group_variables.items():
-        inventory.set_variable(built.group, name, value)
+    if built.gateway:
+        run.gateways.setdefault(built.gateway.name, built.path)
+        for name, value in built.gateway.variables.items():
+            inventory.set_variable(built.gateway.name, name, value)
     for host in consumed(built.hosts):
         inventory.add_host(host.name, built.group)
-        known[host.name] = host.identity
+        listed = run.cvms.get(host.name)
+        if listed is None or listed.path == built.path:
+            listed = Listed(host.name, built.path, host.identity, host.connection)
+        run.add(listed, built.scopes[host.identity.account])
         # Since 2.19 set_variable() copies and inspects each value, which are JSON's own types here.
         target = inventory.get_host(host.name)
         target.vars = combine_vars(target.vars, host.variables)

@@ -58,12 +58,17 @@ class ConstructedSettings:
 
 @dataclass(frozen=True)
 class GatewaySettings:
-    """The gateway of SSH connections: domain and port where the API names none, its TLS, and the sshd behind it."""
+    """The gateway of SSH connections: domain and port where the API names none, its TLS, and the sshd behind it.
+
+    ``openssl`` is the command that makes the tunnel, and ``allowed_domains`` are in lower case; without any, all are allowed.
+    """
 
     domain: str | None
     port: int
     validate_certs: bool
     ca_path: str | None
+    openssl: str
+    allowed_domains: tuple[str, ...]
     ssh_port: int
     ssh_user: str
 
@@ -82,6 +87,7 @@ class Settings:
     cache: CacheSettings
     queries: tuple[Filter, ...]
     excludes: tuple[Filter, ...]
+    min_hosts: int
     host_filters: tuple[str, ...]
     hostnames: tuple[str, ...]
     prefix: str

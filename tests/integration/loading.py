@@ -22,6 +22,7 @@ from ansible.utils.vars import load_extra_vars
 
 BUILT_IN_GROUPS = ("all", "ungrouped")
 SET_BY_CORE = ("inventory_file", "inventory_dir")
+GATEWAY = "_gateway"
 FAILED = "Failed to parse"
 
 
@@ -42,13 +43,22 @@ class Loaded:
 
     @property
     def groups(self) -> dict[str, list[str]]:
-        """The names of the hosts that are in each group itself, sorted."""
-        return {name: sorted(host.name for host in group.hosts) for name, group in self._groups()}
+        """The names of the hosts that are in each group itself, sorted, without the groups of :attr:`gateways`."""
+        return {name: hosts for name, hosts in self._hosts_of_groups().items() if not name.endswith(GATEWAY)}
+
+    @property
+    def gateways(self) -> dict[str, list[str]]:
+        """The names of the hosts that are in each group of hosts that are reached through the gateway, sorted."""
+        return {name: hosts for name, hosts in self._hosts_of_groups().items() if name.endswith(GATEWAY)}
 
     @property
     def children(self) -> dict[str, list[str]]:
-        """The names of the groups that are in each group that has any, sorted."""
-        return {name: sorted(child.name for child in group.child_groups) for name, group in self._groups() if group.child_groups}
+        """The names of the groups that are in each group that has any, sorted, without the groups of :attr:`gateways`."""
+        children = {
+            name: sorted(child.name for child in group.child_groups if not child.name.endswith(GATEWAY))
+            for name, group in self._groups()
+        }
+        return {name: names for name, names in children.items() if names}
 
     @property
     def group_variables(self) -> dict[str, dict[str, Any]]:
@@ -66,6 +76,9 @@ class Loaded:
     def values(self, variable: str) -> dict[str, Any]:
         """Return one variable of every host that has it."""
         return {name: variables[variable] for name, variables in self.hosts.items() if variable in variables}
+
+    def _hosts_of_groups(self) -> dict[str, list[str]]:
+        return {name: sorted(host.name for host in group.hosts) for name, group in self._groups()}
 
     def _groups(self) -> list[tuple[str, Any]]:
         return [(name, group) for name, group in self.manager.groups.items() if name not in BUILT_IN_GROUPS]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +18,11 @@ from .loading import Loaded
 
 FLAT_VERSION = "2025-10-28"
 INSTANCE_ID, APP_ID = "1c" * 20, "ab" * 20
-PROXY = "-o 'ProxyCommand=openssl s_client -quiet -verify_quiet {}-servername %h -connect %h:%p'"
-CHECKED = PROXY.format("-verify_return_error -verify_hostname %h ")
+TUNNEL = "-o 'ProxyCommand=env -u PHALA_CLOUD_API_KEY {} s_client -quiet -verify_quiet {}-servername %h -connect %h:%p{}'"
+ALIVE = " -o ServerAliveInterval=60"
+CHECKS = "-verify_return_error -verify_hostname %h "
+CHECKED = TUNNEL.format("openssl", CHECKS, "") + ALIVE
+UNCHECKED = TUNNEL.format("openssl", "", "") + ALIVE
 
 
 def connection(loaded: Loaded) -> dict[str, dict[str, Any]]:
@@ -34,8 +38,11 @@ def test_host_is_addressed_and_its_group_holds_the_rest(simulator: Simulator, in
     loaded = inventory()
     assert connection(loaded) == {"solo": {"ansible_host": f"{INSTANCE_ID}-22.gw.example.org"}}
     assert loaded.group_variables == {
-        "phala": {"ansible_port": 443, "ansible_user": "root", "ansible_ssh_common_args": CHECKED},
+        "phala_gateway": {"ansible_port": 443, "ansible_user": "root", "ansible_ssh_common_args": CHECKED},
     }
+    assert loaded.gateways == {"phala_gateway": ["solo"]}
+    gateway = loaded.manager.groups["phala_gateway"]
+    assert ([parent.name for parent in gateway.parent_groups], gateway.child_groups) == (["phala"], [])
 
 
 @pytest.mark.parametrize(
@@ -46,14 +53,25 @@ def test_host_is_addressed_and_its_group_holds_the_rest(simulator: Simulator, in
         ({"ssh_user": ""}, {"ansible_port": 443, "ansible_ssh_common_args": CHECKED}),
         (
             {"gateway_validate_certs": False},
-            {"ansible_port": 443, "ansible_user": "root", "ansible_ssh_common_args": PROXY.format("")},
+            {"ansible_port": 443, "ansible_user": "root", "ansible_ssh_common_args": UNCHECKED},
         ),
         (
             {"gateway_ca_path": "/dev/null"},
             {
                 "ansible_port": 443,
                 "ansible_user": "root",
-                "ansible_ssh_common_args": CHECKED.removesuffix("'") + " -CAfile /dev/null'",
+                "ansible_ssh_common_args": TUNNEL.format("openssl", CHECKS, " -CAfile /dev/null") + ALIVE,
+            },
+        ),
+        (
+            {"gateway_openssl": "/opt/my ssl/100%/openssl"},
+            {
+                "ansible_port": 443,
+                "ansible_user": "root",
+                "ansible_ssh_common_args": shlex.join(
+                    ["-o", TUNNEL.format("'/opt/my ssl/100%%/openssl'", CHECKS, "")[len("-o '") : -1]]
+                )
+                + ALIVE,
             },
         ),
     ],
@@ -63,7 +81,7 @@ def test_options_of_the_tunnel_are_variables_of_the_group(
     options: dict[str, Any], variables: dict[str, Any], inventory: Callable[..., Loaded], simulator: Simulator
 ) -> None:
     simulator.fleet = one_cvm()
-    assert inventory({**options, "group": "cvms"}).group_variables == {"cvms": variables}
+    assert inventory({**options, "group": "cvms"}).group_variables == {"cvms_gateway": variables}
 
 
 @pytest.mark.parametrize(
@@ -138,12 +156,13 @@ def test_host_without_an_address_is_never_reached_by_its_name(
     simulator.fleet = (App(name="app", cvms=(Cvm(**{"name": "evil.example.org", **fields}), Cvm(name="other"))),)
     loaded = inventory(verbosity=1)
     variables = connection(loaded)["evil.example.org"]
-    assert list(variables) == ["ansible_ssh_common_args"]
+    assert list(variables) == ["ansible_host", "ansible_ssh_common_args"]
+    assert variables["ansible_host"] == "no-gateway-address.invalid."
     for words in ("ProxyCommand=", reason, "connect_with: none", "exit 1"):
         assert words in variables["ansible_ssh_common_args"]
     (value,) = fields.values() if len(fields) == 1 else [None]
     assert value is None or value not in variables["ansible_ssh_common_args"]
-    assert "ansible_host" in connection(loaded)["other"]
+    assert loaded.gateways == {"phala_gateway": ["other"]}
     (line,) = [line for line in loaded.displayed if "no ansible_host" in line]
     assert line.startswith("[WARNING]") == suspect
     assert "'evil.example.org'" in line
@@ -154,7 +173,7 @@ def test_many_suspect_hosts_are_one_warning(simulator: Simulator, inventory: Cal
     cvms = tuple(Cvm(name=f"cvm-{number}", gateway_domain="no domain") for number in range(50))
     simulator.fleet = (App(name="app", cvms=cvms),)
     (warning,) = inventory().warnings
-    assert "45 more" in warning
+    assert "and 40 more" in warning
 
 
 def test_connect_with_none_sets_nothing(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:

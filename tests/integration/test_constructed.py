@@ -44,7 +44,7 @@ EXPRESSIONS = [
             "failing": "1 / 0",
             "host": "inventory_hostname | upper",
             "app_copy": "phala_app",
-            "ansible_host": "phala_instance_id ~ '.internal'",
+            "internal": "phala_instance_id ~ '.internal'",
             "literal": "'text'",
         },
         "groups": {

@@ -104,7 +104,7 @@ def test_group_and_group_prefix(inventory: Callable[..., Loaded]) -> None:
     loaded = inventory({"group": "cvms", "group_prefix": "cloud_", "group_by": ["status"]})
     assert loaded.children == {"cvms": ["cloud_status_exited", "cloud_status_running", "cloud_status_stopped"]}
     assert set(loaded.groups) == {"cvms", *loaded.children["cvms"]}
-    assert list(loaded.group_variables) == ["cvms"]
+    assert list(loaded.group_variables) == ["cvms_gateway"]
 
 
 def test_prefix_is_made_safe_like_the_rest_of_the_name(inventory: Callable[..., Loaded]) -> None:

@@ -35,7 +35,7 @@ def test_two_accounts_side_by_side(simulator: Simulator, write: Callable[..., Pa
     assert loaded.children["phala"] == [name for name in sorted(loaded.groups) if "_" in name and not name.startswith("other_")]
     assert loaded.children["others"] == [name for name in sorted(loaded.groups) if name.startswith("other_")]
     ports = {group: variables["ansible_port"] for group, variables in loaded.group_variables.items()}
-    assert ports == {"phala": 443, "others": 8443}
+    assert ports == {"phala_gateway": 443, "others_gateway": 8443}
 
 
 def test_two_sources_may_share_groups(simulator: Simulator, write: Callable[..., Path], load_all: Callable[..., Loaded]) -> None:

@@ -11,10 +11,27 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, Refusal, connect, group_connection
+from ansible_collections.phala.cloud.plugins.plugin_utils._connection import (
+    Address,
+    Refusal,
+    composed_address,
+    connect,
+    group_connection,
+    is_behind,
+    without_null_addresses,
+)
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import GatewaySettings
 
-GATEWAY = GatewaySettings(domain=None, port=443, validate_certs=True, ca_path=None, ssh_port=22, ssh_user="root")
+GATEWAY = GatewaySettings(
+    domain=None,
+    port=443,
+    validate_certs=True,
+    ca_path=None,
+    openssl="openssl",
+    allowed_domains=(),
+    ssh_port=22,
+    ssh_user="root",
+)
 INSTANCE_ID, APP_ID = "1c" * 20, "ab" * 20
 
 
@@ -51,7 +68,7 @@ def refused(values: dict[str, Any], *, is_only_cvm: bool = True, **gateway: Any)
 
 
 def test_app_id_does_not_address_one_of_several_cvms() -> None:
-    assert connect(GATEWAY, core(), is_only_cvm=False) == Address(f"{INSTANCE_ID}-22.gw.example.org", None)
+    assert connect(GATEWAY, core(), is_only_cvm=False) == Address(f"{INSTANCE_ID}-22.gw.example.org", "gw.example.org", None)
     refusal = refused({"instance_id": None}, is_only_cvm=False)
     assert (refusal.reason, refusal.is_suspect) == ("it has no instance id, and its app has other CVMs", False)
 
@@ -75,19 +92,73 @@ def test_domain_of_the_api_that_is_none_is_suspect_and_not_made_up_for(domain: A
 
 
 @pytest.mark.parametrize(
-    ("values", "reason"),
+    ("values", "reason", "fix"),
     [
-        ({"gateway_domain": None}, "the API names no gateway domain and gateway_domain is not set"),
-        ({"instance_id": None, "app_id": None}, "it has neither an instance id nor an app id"),
+        ({"gateway_domain": None}, "the API names no gateway domain and gateway_domain is not set", "Set gateway_domain"),
+        (
+            {"instance_id": None, "app_id": None},
+            "it has neither an instance id nor an app id",
+            "Refresh the instance id through the service, then run the command again",
+        ),
     ],
 )
-def test_cvm_without_an_address_says_why(values: dict[str, Any], reason: str) -> None:
-    assert refused(values) == Refusal(reason, is_suspect=False)
+def test_cvm_without_an_address_says_why(values: dict[str, Any], reason: str, fix: str) -> None:
+    refusal = refused(values)
+    assert (refusal.reason, refusal.fix, refusal.is_suspect) == (reason, fix, False)
+
+
+@pytest.mark.parametrize("domain", ["example.org", "gw.example.org", "a.b.Example.ORG:8443", "example.org."])
+def test_allowed_domain_and_those_below_it_have_an_address(domain: str) -> None:
+    gateway = replace(GATEWAY, allowed_domains=("other.org", "example.org"))
+    assert isinstance(connect(gateway, core(gateway_domain=domain), is_only_cvm=True), Address)
+
+
+@pytest.mark.parametrize("domain", ["evilexample.org", "example.org.evil.org", "org", "example.com"])
+def test_domain_that_is_not_allowed_has_no_address(domain: str) -> None:
+    refusal = refused({"gateway_domain": domain}, allowed_domains=("example.org",))
+    assert (refusal.is_suspect, refusal.domain) == (True, None)
+    assert "allowed_gateway_domains" in refusal.reason
+
+
+@pytest.mark.parametrize(
+    ("composed", "address"),
+    [
+        ({"ansible_host": "10.0.0.1"}, "10.0.0.1"),
+        ({"ansible_host": "a", "ansible_ssh_host": "b"}, "b"),
+        ({"ansible_host": None}, None),
+        ({"ansible_host": " "}, None),
+        ({"ansible_host": "None.vpn.example.org"}, None),
+        ({"ansible_host": "vpn-None"}, None),
+        ({"ansible_host": "no-gateway-address.invalid."}, None),
+        ({"ansible_port": 22}, None),
+    ],
+    ids=str,
+)
+def test_address_of_compose(composed: dict[str, Any], address: str | None) -> None:
+    assert composed_address(composed) == address
+    kept = without_null_addresses({**composed, "x": None})
+    assert kept == ({**composed, "x": None} if address or "ansible_port" in composed else {"x": None})
+
+
+@pytest.mark.parametrize(
+    ("address", "below"),
+    [
+        (f"{INSTANCE_ID}-2222.gw.example.org", True),
+        ("X.GW.example.org.", True),
+        ("gw.example.org", False),
+        ("evilgw.example.org", False),
+        ("-oProxyCommand=id .gw.example.org", False),
+        ("$(id).gw.example.org", False),
+    ],
+)
+def test_address_behind_the_gateway(address: str, below: bool) -> None:
+    assert is_behind(address, "gw.example.org") == below
+    assert not is_behind(address, None)
 
 
 def proxy_words(variables: dict[str, Any]) -> list[str]:
     """Return the words of the ProxyCommand, as the shell that ssh starts splits them."""
-    *_options, proxy = shlex.split(variables["ansible_ssh_common_args"])
+    (proxy,) = [word for word in shlex.split(variables["ansible_ssh_common_args"]) if word.startswith("ProxyCommand=")]
     return shlex.split(proxy.removeprefix("ProxyCommand="))
 
 
@@ -98,6 +169,7 @@ def test_group_carries_port_user_and_a_tunnel_that_checks_the_gateway() -> None:
         "ansible_user": "root",
     }
     assert proxy_words(variables) == [
+        *("env", "-u", "PHALA_CLOUD_API_KEY"),
         *("openssl", "s_client", "-quiet", "-verify_quiet", "-verify_return_error", "-verify_hostname", "%h"),
         *("-servername", "%h", "-connect", "%h:%p"),
     ]
@@ -113,7 +185,7 @@ def test_group_carries_the_port_of_the_gateway() -> None:
 
 def test_gateway_is_not_checked_where_that_is_turned_off() -> None:
     words = proxy_words(group_connection(replace(GATEWAY, validate_certs=False, ca_path="/ca")))
-    assert words == ["openssl", "s_client", "-quiet", "-verify_quiet", "-servername", "%h", "-connect", "%h:%p"]
+    assert words[3:] == ["openssl", "s_client", "-quiet", "-verify_quiet", "-servername", "%h", "-connect", "%h:%p"]
 
 
 def test_gateway_is_checked_with_a_ca_of_ones_own(tmp_path: Path) -> None:
@@ -130,8 +202,11 @@ def test_path_of_the_ca_does_not_depend_on_the_folder_of_the_run(tmp_path: Path,
 
 
 def test_refused_connection_fails_and_says_why() -> None:
-    words = proxy_words(Refusal("it's so", is_suspect=False).variables)
+    words = proxy_words(Refusal("it's so", "", is_suspect=False).variables)
     completed = subprocess.run(words, capture_output=True, text=True, check=False)
     assert completed.returncode == 1
     assert completed.stdout == ""
-    assert "this CVM has no gateway address: it's so. Set connect_with: none" in completed.stderr
+    assert (
+        "this CVM has no gateway address: it's so. If you connect another way, set connect_with: none, or ansible_host"
+        in completed.stderr
+    )

@@ -87,10 +87,18 @@ def test_dimension_has_a_text_or_no_value(dimension: str, values: dict[str, Any]
 
 
 def test_values_that_share_a_group_are_one_warning_for_each_group() -> None:
-    groups = GroupNames(("region", "node"), "x_")
-    assert groups.of(core(region="US-1", node=None)) == ("x_region_US_1", None)
-    assert groups.of(core(region="EU", node="n")) == ("x_region_EU", "x_node_n")
+    groups = GroupNames(("region", "node"), "x_", str)
+    assert groups.of(core(region="US-1", node=None), "") == ("x_region_US_1", None)
+    assert groups.of(core(region="EU", node="n"), "") == ("x_region_EU", "x_node_n")
     assert groups.shared() == []
-    assert groups.of(core(region="US_1")) == ("x_region_US_1", None)
+    assert groups.of(core(region="US_1"), "") == ("x_region_US_1", None)
     (warning,) = groups.shared()
     assert (warning.level, warning.subjects) == (Level.WARNING, ("x_region_US_1 ('US-1', 'US_1')",))
+
+
+def test_apps_of_one_name_are_a_warning() -> None:
+    groups = GroupNames(("app",), "", str)
+    for app_id, account in (("aa", ""), ("aa", ""), ("bb", "")):
+        assert groups.of(core(app_name="web", app_id=app_id, app={"app_id": app_id}), account) == ("app_web",)
+    (warning,) = groups.shared()
+    assert (warning.level, warning.subjects) == (Level.WARNING, ("app_web (app_id 'aa', 'bb')",))
