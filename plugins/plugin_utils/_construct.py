@@ -13,8 +13,9 @@ from typing import Any
 from ansible.errors import AnsibleParserError, AnsibleUndefinedVariable
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._interrupts import reraise_swallowed_interrupt
+from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import ConstructedSettings
-from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker, plain
+from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker
 
 
 @dataclass

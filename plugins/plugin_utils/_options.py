@@ -25,6 +25,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import (
     type_problem,
     well_typed,
 )
+from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
 from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import mask_keys
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import (
     Account,
@@ -35,7 +36,6 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._settings import (
     GatewaySettings,
     Settings,
 )
-from ansible_collections.phala.cloud.plugins.plugin_utils._trust import plain
 
 T = TypeVar("T")
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from ansible.utils.unsafe_proxy import wrap_var
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
+
 try:
     from ansible.template import trust_as_template
 except ImportError:  # before 2.19 text without a mark is trusted
@@ -32,12 +34,6 @@ class TemplateKeyError(UnpublishableError):
 def is_possible_template(text: str) -> bool:
     """Return whether any ansible-core could treat the text as a template, with whatever delimiters."""
     return "{" in text or "}" in text or text.lstrip()[: len(OVERRIDE_HEADER)].lower() == OVERRIDE_HEADER
-
-
-def plain(text: str) -> str:
-    """Return a text without the marks of core, which names of hosts and groups must not have."""
-    # A marked text is of a subclass, which str() keeps on some versions and join() on none.
-    return "".join((text, ""))
 
 
 class Marker:

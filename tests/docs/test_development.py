@@ -20,28 +20,63 @@ PAGE = DOCS / "development.md"
 HELPERS = "ansible_collections.phala.cloud.plugins.plugin_utils."
 
 
-def modules() -> dict[str, set[str]]:
-    """Map each module of plugins/ to those that it imports when it runs."""
-    return {path.stem: set(imports(path)) for path in (ROOT / "plugins").rglob("*.py")}
+def layers() -> dict[str, list[str]]:
+    """Return the modules of each layer, in the order of the table of modules."""
+    found: dict[str, list[str]] = {}
+    for name, _subject in rows(PAGE, "Module"):
+        if name.startswith("**"):
+            found[name.strip("*")] = []
+        else:
+            found[list(found)[-1]].append(name.strip("`"))
+    return found
+
+
+def helpers() -> dict[str, Path]:
+    return {path.stem: path for path in (ROOT / "plugins/plugin_utils").glob("*.py")}
 
 
 def imports(path: Path) -> Iterator[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            node.body = []
-    for node in ast.walk(tree):
+    """Yield the helpers that a module imports, also within functions and for types."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(HELPERS):
             yield node.module.removeprefix(HELPERS)
 
 
 def test_table_of_modules_is_that_of_the_code() -> None:
-    listed = rows(PAGE, "Module")
-    assert {module.strip("`"): set(re.findall(r"`(\w+)`", used)) for module, _subject, used in listed} == modules()
+    assert sorted(name for names in layers().values() for name in names) == sorted(helpers())
 
 
-def test_imports_go_in_one_direction() -> None:
-    assert list(TopologicalSorter(modules()).static_order())
+def test_picture_has_the_layers_in_the_order_of_the_table() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert re.findall(r"^    (\w+)  ", page.partition("| Module |")[0], re.MULTILINE) == list(layers())
+
+
+def test_helper_imports_from_its_own_layer_and_those_above() -> None:
+    height = {name: number for number, names in enumerate(layers().values()) for name in names}
+    upward = [
+        f"{name} imports {other}" for name, path in helpers().items() for other in imports(path) if height[other] > height[name]
+    ]
+    assert upward == []
+
+
+def test_imports_have_no_cycle() -> None:
+    assert list(TopologicalSorter({name: set(imports(path)) for name, path in helpers().items()}).static_order())
+
+
+@pytest.mark.parametrize("path", helpers().values(), ids=helpers())
+def test_helper_is_private_and_short_and_so_are_its_functions(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert path.stem.startswith("_")
+    assert len(text.splitlines()) <= 400
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+    assert [node.name for node in functions if (node.end_lineno or 0) - node.lineno >= 40] == []
+
+
+def test_table_of_changes_names_modules_that_exist() -> None:
+    known = {"phala.py", *(f"{name}.py" for name in helpers())}
+    named = {module for _change, files in rows(PAGE, "Change") for module in re.findall(r"`(\w+\.py)`", files)}
+    assert named <= known
+    assert len(named) > 3
 
 
 def test_table_of_tests_names_folders_that_exist() -> None:

@@ -46,8 +46,10 @@ def load_in_process_of_its_own(source: Path) -> dict[str, Any]:
     return loaded
 
 
-@pytest.mark.parametrize(("apps", "requests"), [(0, 1), (1, 1), (100, 1), (101, 2), (250, 3)])
-def test_makes_one_request_per_page(apps: int, requests: int, simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+@pytest.mark.parametrize(("apps", "requests"), [(0, 1), (100, 1), (101, 4), (600, 12)])
+def test_makes_two_requests_per_page_and_one_for_a_single_page(
+    apps: int, requests: int, simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
     simulator.fleet = tuple(App(name=f"app-{number}", cvms=(Cvm(name=f"cvm-{number}"),)) for number in range(apps))
     assert len(inventory().hosts) == apps
     assert len(simulator.requests) == requests

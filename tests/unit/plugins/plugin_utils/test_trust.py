@@ -14,12 +14,12 @@ from ansible.utils.unsafe_proxy import wrap_var
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import (
     MAX_DEPTH,
     Marker,
     UnpublishableError,
     is_possible_template,
-    plain,
 )
 
 try:
