@@ -70,6 +70,8 @@ options:
     description: Seconds that one request may take as a whole, from looking up the name to the last byte.
     type: int
     default: 30
+    env:
+      - name: PHALA_CLOUD_TIMEOUT
   retries:
     description:
       - How often a request is tried again after the first time.
@@ -85,8 +87,11 @@ options:
   ca_path:
     description:
       - A file or folder of CA certificates to check the service's certificate with.
+      - A relative path starts in the folder of the inventory file, or, from the environment, in the working folder.
       - The default is what the Python package requests uses.
     type: path
+    env:
+      - name: PHALA_CLOUD_CA_PATH
   page_size:
     description:
       - How many apps to ask for in one request, from 1 to 100. A smaller number makes each answer quicker.
@@ -206,8 +211,11 @@ options:
   gateway_ca_path:
     description:
       - A file or folder of CA certificates to check the gateway's certificate with.
+      - A relative path starts in the folder of the inventory file, or, from the environment, in the working folder.
       - The default is what the command C(openssl) uses.
     type: path
+    env:
+      - name: PHALA_CLOUD_GATEWAY_CA_PATH
   gateway_openssl:
     description:
       - The command, or the path of the command, that makes the tunnel.

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm
-from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import OptionError, shown, suggest
+from ansible_collections.phala.cloud.plugins.plugin_utils._option_names import unknown_filter
+from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import OptionError, shown
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Filter
 
 # The service's own names. Each but search, which looks into several fields, is compared with the core variable of its name.
@@ -26,10 +27,12 @@ class FilterReader:
 
     :param render: renders the templates of a value; its first argument is where the value is in the file
     :param problems: gets every problem found
+    :param options: the names of the plugin's options, which do not belong here
     """
 
-    def __init__(self, render: Callable[[str, Any], Any], problems: list[str]) -> None:
+    def __init__(self, render: Callable[[str, Any], Any], problems: list[str], options: Collection[str]) -> None:
         self._render = render
+        self._options = options
         self._problems = problems
 
     def entry(self, entry: Mapping[Any, Any], where: str, refused: Mapping[str, str] | None = None) -> Filter:
@@ -40,7 +43,7 @@ class FilterReader:
                 self._problems.append(f"{where}.{name}: {refused[name]}")
             elif name not in FILTERS:
                 known = [known for known in FILTERS if known not in (refused or ())]
-                self._problems.append(f"{where}: unknown filter {name!r}: {suggest(name, known)}")
+                self._problems.append(f"{where}: {unknown_filter(name, known, self._options)}")
             else:
                 checked[name] = tuple(dict.fromkeys(self._values(f"{where}.{name}", name, value)))
         return {name: checked[name] for name in sorted(checked)}

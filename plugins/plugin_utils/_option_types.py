@@ -8,12 +8,14 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
+
+NEAR = 0.7  # of 1.0 for equal names; 'regoin' is 0.83 near to 'region'
 
 
 class OptionError(SourceError):
@@ -36,7 +38,7 @@ def type_problem(name: str, definition: Mapping[str, Any], value: Any) -> str | 
     value = _cast(definition, value)
     expected, fits = _TYPES.get(str(definition.get("type")), ("a value", _anything))
     if not fits(value):
-        got = "another type" if name == "api_key" else shown(value)  # it holds the key, in whatever type
+        got = kind_of(value) if name == "api_key" else shown(value)  # it holds the key, in whatever type
         return f"{name}: expected {expected}, got {got}"
     choices = definition.get("choices")
     if not choices:
@@ -51,8 +53,21 @@ def type_problem(name: str, definition: Mapping[str, Any], value: Any) -> str | 
 
 def suggest(name: Any, known: Iterable[str]) -> str:
     """Return the known name that was probably meant, or all of them."""
-    close = get_close_matches(str(name).lower(), list(known), n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known))}"
+    nearest = near(name, known)
+    return f"did you mean {nearest!r}?" if nearest else f"known are {', '.join(sorted(known))}"
+
+
+def near(name: Any, known: Iterable[str]) -> str | None:
+    """Return the known name that is nearest to a name, None where none of them is near."""
+    text = str(name).lower()
+    ratio, nearest = max(((SequenceMatcher(None, text, other.lower()).ratio(), other) for other in known), default=(0.0, ""))
+    return nearest if ratio >= NEAR else None
+
+
+def kind_of(value: Any) -> str:
+    """Return the kind of a value that must not be shown."""
+    kinds = {bool: "a boolean", Mapping: "a dictionary", (list, tuple): "a list", type(None): "nothing"}
+    return next((name for kind, name in kinds.items() if isinstance(value, kind)), f"a value of type {type(value).__name__}")
 
 
 def shown(value: Any) -> str:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 from ansible import constants as C
 from ansible.errors import AnsibleParserError
+from ansible.utils.path import unfrackpath
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_within, split_domain
 from ansible_collections.phala.cloud.plugins.plugin_utils._credentials import Key, choose_url, profile_key, refuse_bad_key
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES
-from ansible_collections.phala.cloud.plugins.plugin_utils._filters import NOT_FOR_EXCLUSION, FilterReader, single_valued
+from ansible_collections.phala.cloud.plugins.plugin_utils._filters import FILTERS, NOT_FOR_EXCLUSION, FilterReader, single_valued
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
+from ansible_collections.phala.cloud.plugins.plugin_utils._option_names import keyed_group_problems, unknown_option
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import (
     OptionError,
     shown,
@@ -36,8 +38,12 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._settings import (
     GatewaySettings,
     Settings,
 )
+from ansible_collections.phala.cloud.plugins.plugin_utils._templates import empty_template, is_secret, rendered, secret_text
+from ansible_collections.phala.cloud.plugins.plugin_utils._trust import plain
 
 T = TypeVar("T")
+
+NOT_BLANK = ("filters", "include_filters", "exclude_filters", "host_filters")  # a blank one would list every CVM
 
 _DEFAULT = "default"  # core's name for where such a value comes from
 
@@ -125,7 +131,9 @@ class _Reader:
         definitions = self.plugin.option_definitions
         for name, value in self.config.items():
             if name not in definitions:
-                self.problems.append(f"unknown option {name!r}: {suggest(name, definitions)}")
+                self.problems.append(unknown_option(name, definitions, FILTERS))
+            elif value is None and name in NOT_BLANK:
+                self.problems.append(f"{name}: is blank. Write at least one filter, or remove the option.")
             elif problem := type_problem(name, definitions[name], value):
                 self.problems.append(problem)
 
@@ -190,7 +198,7 @@ class _Reader:
     # Which CVMs
 
     def _queries(self) -> tuple[Filter, ...]:
-        reader = FilterReader(self._rendered, self.problems)
+        reader = FilterReader(self._rendered, self.problems, self.plugin.option_definitions)
         filters = self.option("filters")
         entries = [reader.entry(filters, "filters")] if filters else []
         entries += reader.entries(self.option("include_filters") or (), "include_filters")
@@ -198,7 +206,7 @@ class _Reader:
         return tuple({tuple(query.items()): query for query in queries}.values())
 
     def _excludes(self) -> tuple[Filter, ...]:
-        reader = FilterReader(self._rendered, self.problems)
+        reader = FilterReader(self._rendered, self.problems, self.plugin.option_definitions)
         return tuple(reader.entries(self.option("exclude_filters") or (), "exclude_filters", NOT_FOR_EXCLUSION))
 
     # What comes out
@@ -279,14 +287,17 @@ class _Reader:
         self._check_expressions("compose", (str,))
         self._check_expressions("groups", (str, bool))
         for position, entry in enumerate(self.option("keyed_groups") or ()):
-            if not isinstance(entry, Mapping) or not entry.get("key"):
-                self.problems.append(f"keyed_groups[{position}]: expected a dictionary with a key, got {shown(entry)}")
+            self.problems += keyed_group_problems(f"keyed_groups[{position}]", entry, self._keys_of_keyed_groups())
         return ConstructedSettings(
             strict=self.option("strict"),
             compose=self.option("compose") or {},
             groups=self.option("groups") or {},
             keyed_groups=self.option("keyed_groups") or [],
         )
+
+    def _keys_of_keyed_groups(self) -> Collection[str]:
+        """Return the keys that ansible-core's own documentation has for an entry."""
+        return self.plugin.option_definitions["keyed_groups"].get("suboptions", {}).keys()
 
     def _check_expressions(self, name: str, kinds: tuple[type, ...]) -> None:
         for variable, expression in (self.option(name) or {}).items():
@@ -324,6 +335,8 @@ class _Reader:
 
     def _existing_path(self, name: str) -> str | None:
         path: str | None = self.option(name)
+        if path and self.config.get(name) is not None:  # one from the environment is relative to the working folder
+            path = unfrackpath(plain(self.config[name]), follow=False, basedir=os.path.dirname(os.path.abspath(self.path)))
         if path and not os.path.exists(path):
             self.problems.append(f"{name}: there is no {path}")
         return path
@@ -336,10 +349,13 @@ class _Reader:
         value = self.option(name)
         if value is None or value == "":
             return None
-        text = self._rendered(name, value)
-        if text is None or not str(text).strip():
-            raise OptionError(f"{name}: is empty once its template is resolved: pass the variable with -e")
-        return str(text)
+        result = self._rendered(name, value)
+        if result is None or result == "":
+            raise empty_template(name, str(value))
+        text = secret_text(name, result) if is_secret(name) else str(result)
+        if not text.strip():
+            raise empty_template(name, str(value))
+        return text
 
     def _texts(self, name: str, expected: str) -> list[str]:
         texts = []
@@ -351,15 +367,4 @@ class _Reader:
         return texts
 
     def _rendered(self, where: str, value: Any) -> Any:
-        """Return a value with its template rendered.
-
-        :raises OptionError: when the template fails
-        """
-        if not isinstance(value, str):
-            return value
-        try:
-            return self.plugin.templar.template(value)
-        except Exception as error:  # before 2.19 a template raises whatever Python raises in it
-            # Core quotes the value below its first sentence, and the value may be the key.
-            reason = "its template fails" if where == "api_key" else str(error).splitlines()[0].split(". ")[0]
-            raise OptionError(f"{where}: {reason}: pass the variable with -e NAME=VALUE, or correct the template") from None
+        return rendered(self.plugin.templar, where, value)
