@@ -66,7 +66,9 @@ def near(name: Any, known: Iterable[str]) -> str | None:
 
 def kind_of(value: Any) -> str:
     """Return the kind of a value that must not be shown."""
-    kinds = {bool: "a boolean", Mapping: "a dictionary", (list, tuple): "a list", type(None): "nothing"}
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    kinds = {bool: "a boolean", Mapping: "a dictionary", type(None): "nothing"}
     return next((name for kind, name in kinds.items() if isinstance(value, kind)), f"a value of type {type(value).__name__}")
 
 

@@ -39,7 +39,6 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._settings import (
     Settings,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._templates import empty_template, is_secret, rendered, secret_text
-from ansible_collections.phala.cloud.plugins.plugin_utils._trust import plain
 
 T = TypeVar("T")
 
@@ -297,7 +296,7 @@ class _Reader:
 
     def _keys_of_keyed_groups(self) -> Collection[str]:
         """Return the keys that ansible-core's own documentation has for an entry."""
-        return self.plugin.option_definitions["keyed_groups"].get("suboptions", {}).keys()
+        return frozenset(self.plugin.option_definitions["keyed_groups"]["suboptions"])
 
     def _check_expressions(self, name: str, kinds: tuple[type, ...]) -> None:
         for variable, expression in (self.option(name) or {}).items():

@@ -9,19 +9,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleLookupError, AnsibleUndefinedVariable
+from ansible.errors import AnsibleUndefinedVariable
 from jinja2 import Environment, TemplateError, meta
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import cut
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import OptionError, kind_of
-from ansible_collections.phala.cloud.plugins.plugin_utils._trust import plain
+from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
 
 SECRET_OPTIONS = ("api_key",)
 _NO_GROUP_VARS = "group_vars and host_vars are not known when an inventory is read"
 _OF_ENVIRONMENT = re.compile(r"""\b(?:lookup|query|q)\(\s*['"](?:ansible\.builtin\.)?env['"]\s*,\s*['"]([^'"]+)['"]""")
 # How core begins a message about a lookup, before 2.19 and since.
 _LOOKUP_FAILED = re.compile(
-    r"An unhandled exception occurred while running the lookup plugin |lookup plugin \(|The lookup plugin '"
+    r"An unhandled exception occurred while running the lookup plugin |lookup plugin \(|The lookup plugin '|The '[^']+' lookup "
 )
 MAX_WRAPPERS = 4
 
@@ -101,7 +101,7 @@ def _failed(where: str, error: Exception) -> str:
 
 def _lookup_failure(error: Exception) -> str | None:
     """Return what a lookup says that failed before it had a value; what a filter says may show the key."""
-    if isinstance(error, AnsibleLookupError) or _LOOKUP_FAILED.match(str(error)):
+    if _LOOKUP_FAILED.match(str(error)):
         return cut(" ".join(str(error).split())).rstrip(".")
     return None
 

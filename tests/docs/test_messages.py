@@ -225,12 +225,16 @@ CASES: Mapping[str, Provoke] = {
     "… specifies unknown plugin 'phala.cloud.phala'": without_collection,
     "inventory source '…' could not be verified by inventory plugin 'phala.cloud.phala'": other_name,
     "… has … problems:": given(regoin="US-WEST-1", page_size=500),
-    "unknown option '…': did you mean '…'?": given(filter={"region": "US-WEST-1"}),
+    "unknown option '…'. Did you mean '…'?": given(filter={"region": "US-WEST-1"}),
     "…: expected …, got …": given(page_size="many"),
     "…: '…' is not possible: did you mean '…'?": given(connect_with="gatway"),
     "…: … is out of range, it takes from … to …": given(page_size=500),
     "…: expected a Jinja2 expression, got …: write it in quotes": given(compose={"one": 1}),
-    "keyed_groups[…]: expected a dictionary with a key, got …": given(keyed_groups=[{"prefix": "region"}]),
+    "keyed_groups[…]: expected a dictionary with a 'key', got …": given(keyed_groups=["region"]),
+    "keyed_groups[…].key: expected a Jinja2 expression, got …: write it in quotes": given(keyed_groups=[{"prefix": "region"}]),
+    "keyed_groups[…]: unknown key '…'. Did you mean '…'?": given(keyed_groups=[{"key": "phala_region", "seperator": "-"}]),
+    "unknown option '…'. '…' is a filter: write it below 'filters'.": given(region="US-WEST-1"),
+    "…: is blank. Write at least one filter, or remove the option.": given("exclude_filters:\n"),
     "api_version: '…' is no version, write one such as '2026-01-21'": given(api_version="newest one"),
     "hostvars_prefix: '…' cannot begin a variable's name: use letters, digits and _, not 'ansible_'": given(
         hostvars_prefix="ansible_"
@@ -245,10 +249,26 @@ CASES: Mapping[str, Provoke] = {
     ),
     "ca_path: there is no …": given(ca_path="/nowhere/ca.pem"),
     "gateway_ca_path: there is no …": given(gateway_ca_path="/nowhere/ca.pem"),
-    "…: …: pass the variable with -e NAME=VALUE, or correct the template": given(filters={"region": "{{ target }}"}),
-    "…: is empty once its template is resolved: pass the variable with -e": given(gateway_domain="{{ '' }}"),
+    "…: '…' is undefined. group_vars and host_vars are not known when an inventory is read: …": given(
+        filters={"region": "{{ target }}"}
+    ),
+    "…: …. Correct the template, or pass the variable with -e NAME=VALUE.": given(filters={"region": "{{ 1 / 0 }}"}),
+    "…: its template gives an empty text. Set the environment variable ….": given(api_key="{{ lookup('env', 'UNSET') }}"),
+    "api_key: a lookup failed: …. Check its arguments, and that its collection and Python packages are installed.": given(
+        api_key="{{ lookup('file', '/nowhere/key') }}"
+    ),
+    "api_key: its template fails with …. Correct the template.": given(api_key="{{ 'x' | from_json }}"),
+    "api_key: expected text, got …. Let the template select the key, such as with '| first' or '.api_key'.": given(
+        api_key="{{ ['a'] }}"
+    ),
+    "unknown filter '…'. The service cannot filter by '…': write a condition in 'host_filters', such as 'phala_… == ...'.": given(
+        filters={"vcpu": 4}
+    ),
+    "…: its template gives an empty text. Pass the variable with -e NAME=VALUE, or correct the template.": given(
+        gateway_domain="{{ '' }}"
+    ),
     # Filters
-    "…: unknown filter '…': did you mean '…'?": given(filters={"regoin": "US-WEST-1"}),
+    "…: unknown filter '…'. Did you mean '…'?": given(filters={"regoin": "US-WEST-1"}),
     "…: is empty: remove it or give it a value": given(filters={"region": ""}),
     "…: is an empty list: remove it or give it a value": given(filters={"region": []}),
     "…: is empty, which would mean every CVM: remove it or write a filter": given(include_filters=[{}]),
