@@ -24,21 +24,20 @@ from ansible.plugins.loader import init_plugin_loader, inventory_loader
 init_plugin_loader()
 
 from ansible_collections.phala.cloud.plugins.inventory import phala
-from ansible_collections.phala.cloud.plugins.plugin_utils import answers, building
+from ansible_collections.phala.cloud.plugins.plugin_utils import _build, _fleet
 
 WHOLE = "InventoryManager()"
 STAGES: tuple[tuple[str, Any, str, int], ...] = (
     ("auto, finding the plugin and freeing what it held", Auto, "parse", 1),
     ("parse()", phala.InventoryModule, "parse", 2),
     ("read_settings()", phala, "read_settings", 3),
-    ("get_answers()", phala, "get_answers", 3),
-    ("fetching", answers, "_fetch", 4),
+    ("get_fleet()", phala, "get_fleet", 3),
+    ("fetching", _fleet, "_fetch", 4),
     ("select_cvms()", phala, "select_cvms", 3),
     ("build()", phala, "build", 3),
-    ("host_variables(), once per host", building, "host_variables", 4),
-    ("built-in groups", building, "_join_dimensions", 4),
-    ("connection", building, "_connect", 4),
-    ("names and constructed", building, "_name", 4),
+    ("host_variables(), once per host", _build, "host_variables", 4),
+    ("connect(), once per host", _build, "connect", 4),
+    ("names and constructed", _build, "_named", 4),
     ("publish()", phala, "publish", 3),
     ("reconcile_inventory(), by Ansible", InventoryData, "reconcile_inventory", 1),
 )

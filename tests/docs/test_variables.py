@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils.cvms import CORE_VARIABLES
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES
 from ansible_collections.phala.cloud.tests.integration.loading import load
 from ansible_collections.phala.cloud.tests.simulator import FLAT, NESTED, Simulator, render
 

@@ -44,10 +44,10 @@ def one_cvm(**fields: Any) -> tuple[App, ...]:
 
 
 def queries(simulator: Simulator) -> list[str]:
-    """Return the filters of each request for a first page, sorted, as ``name=value`` with blanks between."""
+    """Return the filters of each query once, sorted, as ``name=value`` with blanks between."""
     filters = (
         [f"{name}={value}" for name, value in request.query if name not in ("page", "page_size")]
         for request in simulator.requests
         if request.page == 1
     )
-    return sorted(" ".join(query) for query in filters)
+    return sorted({" ".join(query) for query in filters})

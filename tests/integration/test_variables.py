@@ -112,7 +112,7 @@ JSON_VALUES = {
     "list": [1, "a", [False]],
     "object": {"a": {"b": 1.5}},
     "empty": {},
-    "big": 2**70,
+    "big": 2**64 - 1,
 }
 
 
@@ -167,7 +167,7 @@ def test_field_whose_name_is_no_identifier_is_not_published(
 def test_field_that_is_not_published_is_noted(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
     simulator.fleet = one_cvm(extra={"with-hyphen": 1})
     (line,) = [line for line in inventory(verbosity=2).displayed if "with-hyphen" in line]
-    assert "left out the field 'with-hyphen'" in line
+    assert "left out fields" in line
     assert "'solo'" in line
 
 
@@ -265,9 +265,10 @@ def test_every_cvm_of_a_fleet_of_all_kinds_is_a_host(
 ) -> None:
     simulator.fleet = make_fleet(seed, 150)
     loaded = inventory({"api_version": version, "page_size": 20})
-    shown = sorted(cvm.name for _app, cvm in live_cvms(tuple(simulator.fleet)))
+    live = [cvm for _app, cvm in live_cvms(tuple(simulator.fleet))]
+    shown = sorted(cvm.name for cvm in live if version != FLAT_VERSION or cvm.vm_uuid or cvm.instance_id)
     assert sorted(loaded.values("phala_name").values()) == shown
-    assert len(loaded.groups["phala"]) == 150
+    assert len(loaded.groups["phala"]) == len(shown) > 130
 
 
 # Trust
@@ -347,11 +348,14 @@ def test_lone_surrogates_are_replaced(simulator: Simulator, ansible_inventory: C
     assert "\ud800" not in printed["_meta"]["hostvars"]["solo"]["phala_status"]
 
 
-@pytest.mark.parametrize("number", ["1e999", "-1e999"])
-def test_number_beyond_json_is_null(number: str, simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
-    page = {
-        "dstack_apps": [{"id": "prj_1", "app_id": "a", "name": "a", "cvms": [{"name": "solo", "status": "x", "huge": "HUGE"}]}]
-    }
+@pytest.mark.parametrize("number", ["1e999", "-1e999", str(2**64), str(-(2**63) - 1)])
+def test_number_that_fits_no_64_bit_type_is_null_with_a_warning(
+    number: str, simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    cvm = {"id": "cvm_1", "name": "solo", "status": "x", "huge": "HUGE"}
+    page = {"dstack_apps": [{"id": "prj_1", "app_id": "a", "name": "a", "cvms": [cvm]}]}
     page |= {"page": 1, "page_size": 100, "total": 1, "total_pages": 1}
     simulator.pages = [json.dumps(page).replace('"HUGE"', number).encode()]
-    assert inventory().hosts["solo"]["phala_huge"] is None
+    loaded = inventory()
+    assert loaded.hosts["solo"]["phala_huge"] is None
+    assert [warning for warning in loaded.warnings if "64" in warning]

@@ -40,7 +40,7 @@ def test_nothing_is_said_unasked(simulator: Simulator, inventory: Callable[..., 
 def test_v_is_one_line(simulator: Simulator, inventory: Callable[..., Loaded], tmp_path: Path) -> None:
     simulator.fleet = FLEET
     (line,) = own_lines(inventory({"page_size": 2}, verbosity=1))
-    words = (f"{tmp_path / 'phala.yml'}: 6 CVMs of 3 apps", simulator.url, "network", "2 requests", "0 retries")
+    words = (f"{tmp_path / 'phala.yml'}: 6 CVMs of 3 apps", simulator.url, "network", "4 requests", "0 retries")
     assert [word for word in words if word not in line] == []
     assert re.search(r"\b\d+\.\d+ s\b", line)
 
@@ -70,9 +70,9 @@ def test_v_says_when_the_answer_is_from_the_cache(simulator: Simulator, inventor
 def test_vv_is_a_line_per_page(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
     simulator.fleet = FLEET
     loaded = inventory({"page_size": 2, "filters": {"status": ["running", "stopped"]}}, verbosity=2)
-    lines = sorted(line for line in own_lines(loaded) if line.startswith("page "))
+    lines = sorted(line for line in own_lines(loaded) if line.startswith("Page "))
     title = f"{simulator.url}/apps?status=running&status=stopped"
-    assert [line.startswith(start) for line, start in zip(lines, [f"page 1 of 1 of {title}: 2 apps in "], strict=True)] == [True]
+    assert [line.startswith(start) for line, start in zip(lines, [f"Page 1 of 1 of {title}: 2 apps in "], strict=True)] == [True]
 
 
 @pytest.mark.parametrize(

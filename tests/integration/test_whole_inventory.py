@@ -17,7 +17,7 @@ from .commands import Completed
 
 SHOP_ID = "5a" * 20
 SHOP_1, SHOP_2 = "c1" * 20, "c2" * 20
-MODEL_ID = "3e" * 20
+MODEL_ID, MODEL = "3e" * 20, "33333333-2222-4333-8444-555555555555"
 BATCH_ID, BATCH = "ba" * 20, "c4" * 20
 
 SHOP_APP = {
@@ -85,7 +85,7 @@ FLAT_SHOP_2 = {
     "machine_info": None,
 }
 FLAT_MODEL = {
-    "vm_uuid": None,
+    "vm_uuid": MODEL,
     "app_id": MODEL_ID,
     "name": "model",
     "status": "creating",
@@ -259,13 +259,17 @@ NESTED_FIELDS = {
 
 UNREACHABLE = (
     "-o ControlPath=none -o 'ProxyCommand=sh -c '\"'\"'echo '\"'\"'\"'\"'\"'\"'\"'\"'phala.cloud: this CVM has no gateway address"
-    ": {}. Set connect_with: none if you connect another way.'\"'\"'\"'\"'\"'\"'\"'\"' >&2; exit 1'\"'\"''"
+    ": {}. If you connect another way, set connect_with: none, or ansible_host"
+    " in compose.'\"'\"'\"'\"'\"'\"'\"'\"' >&2; exit 1'\"'\"''"
 )
-NO_DOMAIN = UNREACHABLE.format("the API names no gateway domain and gateway_domain is not set")
+NO_DOMAIN = {
+    "ansible_host": "no-gateway-address.invalid.",
+    "ansible_ssh_common_args": UNREACHABLE.format("the API names no gateway domain and gateway_domain is not set"),
+}
 
 HOSTS: dict[str, dict[str, Any]] = {
     FLAT: {
-        "shop-11111111": {**CORE_SHOP_1, **FLAT_KMS, **FLAT_FIELDS, "ansible_ssh_common_args": NO_DOMAIN},
+        "shop-11111111": {**CORE_SHOP_1, **FLAT_KMS, **FLAT_FIELDS, **NO_DOMAIN},
         "shop-99999999": {
             **CORE_SHOP_2,
             **FLAT_KMS,
@@ -276,10 +280,11 @@ HOSTS: dict[str, dict[str, Any]] = {
             "phala_machine_info": None,
             "phala_gpu_count": None,
             "phala_listed": None,
-            "ansible_ssh_common_args": NO_DOMAIN,
+            **NO_DOMAIN,
         },
         "model": {
             **CORE_MODEL,
+            "phala_vm_uuid": MODEL,
             "phala_app": {**MODEL_APP, "team_slug": None, "team_name": "No slug"},
             "phala_team_name": "No slug",
             "phala_node": "h200-3",
@@ -287,9 +292,9 @@ HOSTS: dict[str, dict[str, Any]] = {
             "phala_teepod_id": 3,
             "phala_teepod_name": "h200-3",
             "phala_region_identifier": None,
-            "ansible_ssh_common_args": NO_DOMAIN,
+            **NO_DOMAIN,
         },
-        BATCH: {**CORE_BATCH, **FLAT_KMS, **FLAT_FIELDS, "phala_new_tomorrow": UNSAFE_NEW, "ansible_ssh_common_args": NO_DOMAIN},
+        BATCH: {**CORE_BATCH, **FLAT_KMS, **FLAT_FIELDS, "phala_new_tomorrow": UNSAFE_NEW, **NO_DOMAIN},
     },
     NESTED: {
         "shop-11111111": {
@@ -317,7 +322,7 @@ HOSTS: dict[str, dict[str, Any]] = {
             "phala_node_info": None,
             "phala_gateway": {},
             "phala_gpu_count": 1,
-            "ansible_ssh_common_args": NO_DOMAIN,
+            **NO_DOMAIN,
         },
         BATCH: {
             **CORE_BATCH,
@@ -335,7 +340,7 @@ for host in ("shop-11111111", "shop-99999999", BATCH):
 
 PROXY = (
     "-o 'ProxyCommand=openssl s_client -quiet -verify_quiet -verify_return_error -verify_hostname %h"
-    " -servername %h -connect %h:%p'"
+    " -servername %h -connect %h:%p' -o ServerAliveInterval=60"
 )
 DIMENSIONS = {
     "base_image_dstack_0_5_7": ["shop-99999999"],
@@ -348,7 +353,9 @@ DIMENSIONS = {
     "status_running": [BATCH, "shop-11111111"],
     "status_stopped": ["shop-99999999"],
 }
-GROUPS = {
+THROUGH_GATEWAY = [BATCH, "shop-11111111", "shop-99999999"]
+GATEWAY_VARIABLES = {"ansible_port": 443, "ansible_user": "root", "ansible_ssh_common_args": PROXY}
+GROUPS: dict[str, dict[str, list[str]]] = {
     FLAT: {**DIMENSIONS, "node_h200_3": ["model"]},
     NESTED: DIMENSIONS,
 }
@@ -356,13 +363,14 @@ GROUPS = {
 
 def expected_inventory(shape: str) -> dict[str, Any]:
     """Put together what ``ansible-inventory --list --export`` prints, every list sorted."""
-    groups = GROUPS[shape]
-    variables = {"ansible_port": 443, "ansible_user": "root", "ansible_ssh_common_args": PROXY}
+    groups: dict[str, dict[str, Any]] = {name: {"hosts": sorted(hosts)} for name, hosts in GROUPS[shape].items()}
+    if shape == NESTED:
+        groups["phala_gateway"] = {"hosts": sorted(THROUGH_GATEWAY), "vars": GATEWAY_VARIABLES}
     return {
         "_meta": {"hostvars": HOSTS[shape]},
         "all": {"children": ["phala", "ungrouped"]},
-        "phala": {"hosts": sorted(HOSTS[shape]), "children": sorted(groups), "vars": variables},
-        **{name: {"hosts": sorted(hosts)} for name, hosts in groups.items()},
+        "phala": {"hosts": sorted(HOSTS[shape]), "children": sorted(groups)},
+        **groups,
     }
 
 
@@ -398,16 +406,17 @@ def test_graph_of_a_file_of_one_line_shows_the_groups(simulator: Simulator, ansi
     lines = completed.stdout.splitlines()
     assert completed.status == 0
     assert lines[:2] == ["@all:", "  |--@ungrouped:"]
-    assert lines[2:4] == ["  |--@phala:", "  |  |--@region_EU_WEST_1:"]
+    assert lines[2:3] == ["  |--@phala:"]
+    groups = {**DIMENSIONS, "phala_gateway": THROUGH_GATEWAY}
     assert sorted(line.strip("| -") for line in lines[3:]) == sorted(
-        [*(f"@{group}:" for group in DIMENSIONS), *(host for hosts in DIMENSIONS.values() for host in hosts), *HOSTS[NESTED]]
+        [*(f"@{group}:" for group in groups), *(host for hosts in groups.values() for host in hosts), *HOSTS[NESTED]]
     )
 
 
 def test_host_shows_the_variables_of_a_host(simulator: Simulator, ansible_inventory: Callable[..., Completed]) -> None:
     simulator.fleet = NESTED_APPS
     printed = ansible_inventory({}, "--host", "model").json
-    assert printed == {"ansible_port": 443, "ansible_user": "root", **HOSTS[NESTED]["model"]}
+    assert printed == HOSTS[NESTED]["model"]
 
 
 def test_same_account_gives_the_same_output_whatever_the_order(
