@@ -185,7 +185,7 @@ class Client:
             return None, digest, ()
         content, faults = parse_json(body, url=url, content_type=content_type, mask=self._mask)
         try:
-            return self._masked(body, content), digest, faults
+            return self._masked(body, content), digest, tuple(map(self._mask, faults))
         except RecursionError as error:
             raise ApiError(f"GET {url}: the response is nested too deeply; check api_url") from error
 

@@ -1,7 +1,11 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When to ask again, and how fast: retries with backoff, pauses that all requests share, and a line when a run waits long."""
+"""When to ask again, and how fast: retries with backoff, pauses that all requests share, and a line when a run waits long.
+
+This does not use the ``Retry`` of urllib3: before version 2.0 it has no jitter, and it reads a date in ``Retry-After`` by the
+clock of this machine.
+"""
 
 from __future__ import annotations
 
