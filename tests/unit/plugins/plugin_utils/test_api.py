@@ -427,14 +427,14 @@ def test_stopped_client_waits_and_asks_no_more(transport: Transport, monkeypatch
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the lines that are said, which come after a twentieth of a second here."""
-    monkeypatch.setattr(_patience, "NOTICE_SECONDS", 0.05)
+    """Return the lines that are said, which come after a third of a second here."""
+    monkeypatch.setattr(_patience, "NOTICE_SECONDS", 0.33)
     return []
 
 
 @pytest.mark.usefixtures("short_pauses")
 def test_long_pause_is_said_once(transport: Transport, said: list[str]) -> None:
-    transport.replies = [Reply(status=429, headers={"Retry-After": "12"})] * 2
+    transport.replies = [Reply(status=429, headers={"Retry-After": "60"})] * 2
     make_client(account=Account(name="prod"), say=said.append).get("/apps", [("search", KEY)])
     assert said == [
         f"account 'prod': {URL}: still waiting after 30 s for GET {APPS}?search=***, because the service asked for fewer requests"
@@ -442,7 +442,7 @@ def test_long_pause_is_said_once(transport: Transport, said: list[str]) -> None:
 
 
 def test_long_backoff_is_said(transport: Transport, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_patience, "BACKOFF_FACTOR", 0.05)
+    monkeypatch.setattr(_patience, "BACKOFF_FACTOR", 0.4)
     transport.replies = [requests.ConnectionError("reset")] * 2
     make_client(say=said.append).get("/apps")
     assert said == [
@@ -452,7 +452,7 @@ def test_long_backoff_is_said(transport: Transport, said: list[str], monkeypatch
 
 def test_long_response_is_said(said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def send(_adapter: HTTPAdapter, request: requests.PreparedRequest, **_options: Any) -> requests.Response:
-        time.sleep(0.2)
+        time.sleep(0.8)
         return reply_to(request, Reply())
 
     monkeypatch.setattr(HTTPAdapter, "send", send)
@@ -463,7 +463,7 @@ def test_long_response_is_said(said: list[str], monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.usefixtures("transport")
 def test_long_run_without_waits_says_what_it_waits_for_next(said: list[str]) -> None:
     client = make_client(say=said.append)
-    time.sleep(0.06)
+    time.sleep(0.4)
     client.get("/apps")
     client.get("/apps")
     assert set(said) <= {f"{URL}: still waiting after 30 s for the response to GET {APPS}"}
