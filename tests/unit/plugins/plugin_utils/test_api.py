@@ -434,7 +434,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.usefixtures("short_pauses")
 def test_long_pause_is_said_once(transport: Transport, said: list[str]) -> None:
-    transport.replies = [Reply(status=429, headers={"Retry-After": "60"})] * 2
+    transport.replies = [Reply(status=429, headers={"Retry-After": "40"})] * 2
     make_client(account=Account(name="prod"), say=said.append).get("/apps", [("search", KEY)])
     assert said == [
         f"account 'prod': {URL}: still waiting after 30 s for GET {APPS}?search=***, because the service asked for fewer requests"

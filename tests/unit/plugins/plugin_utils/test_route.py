@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,13 @@ def test_variable_of_the_proxy_is_named(name: str, monkeypatch: pytest.MonkeyPat
     assert find_route(URL, True) == Route(proxy="http://proxy.example:3128", proxy_source=name, verify=True, verify_source="")
 
 
+def test_proxy_of_the_system_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests.utils, "getproxies", lambda: {"https": "http://proxy.example"})
+    assert find_route(URL, True) == Route(
+        proxy="http://proxy.example", proxy_source="the settings of this system", verify=True, verify_source=""
+    )
+
+
 def test_variable_that_counts_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "http://all.example")
     monkeypatch.setenv("HTTPS_PROXY", "http://large.example")
@@ -149,6 +157,11 @@ def test_bundle_of_requests_takes_precedence(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("CURL_CA_BUNDLE", "/curl.pem")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/requests.pem")
     assert find_route(URL, True) == route(verify="/requests.pem", verify_source="REQUESTS_CA_BUNDLE")
+
+
+def test_route_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        route().proxy = "http://proxy.example"  # type: ignore[misc]
 
 
 def test_route_is_shown_without_the_proxy() -> None:
@@ -187,9 +200,11 @@ def test_login_of_the_proxy_is_masked(proxy: str | None, text: str, expected: st
         "http://alice:p@ss@proxy.example:3128",
         "http://127.0.0.1:3128",
         "http://[::1]:3128",
+        *(f"{scheme}://proxy.example" for scheme in ("socks4", "socks4a", "socks5", "socks5h")),
     ],
 )
-def test_good_proxy_passes(proxy: str | None) -> None:
+def test_good_proxy_passes(proxy: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests.adapters, "SOCKSProxyManager", lambda *_arguments, **_options: None)
     check_proxy(route(proxy), HTTPAdapter())
 
 
