@@ -74,5 +74,6 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error and what it was made from, from the outside in; requests and urllib3 wrap in three ways."""
     while error is not None:
         yield error
-        inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
-        error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
+        wrapped = (getattr(error, "reason", None), *error.args)
+        inner = next((value for value in wrapped if isinstance(value, BaseException)), None)
+        error = inner or error.__cause__ or error.__context__

@@ -71,6 +71,10 @@ PASSING = [
         f"the connection failed: Connection reset by peer; {CHECK}",
     ),
     (
+        requests.ConnectionError(ProtocolError("Connection aborted.", ConnectionResetError(104, "reset"))),
+        f"the connection failed: reset; {CHECK}",
+    ),
+    (
         wrapped(caused(ProtocolError("x"), ConnectionRefusedError(111, "Connection refused"))),
         f"the connection failed: Connection refused; {CHECK}",
     ),
@@ -131,7 +135,7 @@ def test_tls_that_fails_stays_so() -> None:
 
 @pytest.mark.parametrize("kind", ["requests", "urllib3"])
 def test_proxy_that_does_not_connect_is_named_without_its_password(kind: str) -> None:
-    reason = caused(ProxyError("Cannot connect to proxy.", OSError()), OSError("Tunnel connection failed: 407 me:s3cr3t"))
+    reason = ProxyError("Cannot connect to proxy.", OSError("Tunnel connection failed: 407 me:s3cr3t"))
     made = error_for(requests.exceptions.ProxyError(MaxRetryError(None, "/", reason)) if kind == "requests" else reason, PROXY)  # type: ignore[arg-type]
     assert str(made) == (
         f"GET {URL}: the proxy did not connect: Tunnel connection failed: 407 ***; check HTTPS_PROXY and NO_PROXY"
@@ -141,7 +145,7 @@ def test_proxy_that_does_not_connect_is_named_without_its_password(kind: str) ->
 
 
 def test_name_of_the_proxy_that_is_not_found_is_not_blamed_on_the_service() -> None:
-    reason = caused(ProxyError("Cannot connect to proxy.", OSError()), socket.gaierror(-2, "Name or service not known"))
+    reason = ProxyError("Cannot connect to proxy.", caused(OSError(), socket.gaierror(-2, "Name or service not known")))
     assert "the proxy did not connect: Name or service not known; check HTTPS_PROXY" in str(error_for(wrapped(reason), PROXY))
 
 
