@@ -216,6 +216,11 @@ def test_many_numbers_beyond_64_bits_are_one_warning() -> None:
     )
 
 
+def test_two_numbers_beyond_64_bits_are_counted() -> None:
+    (warning,) = parse(f"[{10**30}, {10**30}]")[1]
+    assert "10000000000000000000 and 1 more does not" in warning
+
+
 @pytest.mark.parametrize("text", ["1.5", "0.1", "1e308", "-1e-999", "123456789012345678901234567890.5"])
 def test_float_is_kept(text: str) -> None:
     assert parse(f"[{text}]") == ([float(text)], ())
