@@ -29,9 +29,9 @@ class Shown:
 
     identities: frozenset[Identity]
     totals: frozenset[int]
+    first_total: int
     page_count: int = field(compare=False)
     first_identities: frozenset[Identity] = field(compare=False)
-    first_total: int = field(compare=False)
     claim_fault: str | None = field(compare=False)
     fault: str | None = field(compare=False)
 
@@ -74,9 +74,9 @@ def show(pages: Mapping[int, Page], page_size: int) -> Shown:
     return Shown(
         identities=identities,
         totals=totals,
+        first_total=pages[1].total,
         page_count=len(pages),
         first_identities=frozenset(pages[1].identities),
-        first_total=pages[1].total,
         claim_fault=claim_fault,
         fault=claim_fault or count_fault,
     )
@@ -104,21 +104,21 @@ def find_whole(
     is_one_page = len(reading.shown) == 1 and only.page_count == 1 and only.fault is None
     if is_one_page or (previous is not None and _is_repeated(reading, previous)):
         return [shown.identities for shown in reading.shown]
-    if reading.has_filters or only.claim_fault is not None:
+    if reading.has_filters or only.claim_fault is not None or (previous is not None and _is_same_fault(only, previous.shown[0])):
         return None
     at_first_page = only.identities.intersection(seen_before).union(only.first_identities)
     return [at_first_page] if len(at_first_page) == only.first_total else None
 
 
 def find_contradiction(reading: Reading, previous: Reading | None) -> int | None:
-    """Return the position of a query whose pages contradict its counts in the same way as in the reading before.
+    """Return the position of a query whose pages contradict its count in the same way as in the reading before.
 
-    With filters, a reading ends as soon as a count changes, so nothing follows from what it shows.
+    If a count changed in one of the readings, the list did, and nothing follows.
     """
-    if previous is None or (reading.has_filters and (reading.has_changed or previous.has_changed)):
+    if previous is None or reading.has_changed or previous.has_changed:
         return None
     for position, (shown, older) in enumerate(zip(reading.shown, previous.shown, strict=True)):
-        if shown.fault and older.fault and shown == older:
+        if _is_same_fault(shown, older):
             return position
     return None
 
@@ -136,6 +136,11 @@ def describe_doubt(reading: Reading, previous: Reading | None) -> str:
 def _is_repeated(reading: Reading, previous: Reading) -> bool:
     is_faultless = all(shown.fault is None for shown in (*reading.shown, *previous.shown))
     return is_faultless and reading.states is not None and reading == previous
+
+
+def _is_same_fault(shown: Shown, older: Shown) -> bool:
+    """Tell whether a fault looks like the service's own: a change of the list hardly shows the same apps and counts again."""
+    return shown.fault is not None and older.fault is not None and shown == older
 
 
 def _claim_fault(pages: Mapping[int, Page], page_size: int) -> str | None:
