@@ -23,7 +23,8 @@ notes:
     goes on with a warning, unless C(any_unparsed_is_failed) is set in the section C([inventory]) of C(ansible.cfg).
   - Text that comes from the service is never run as a template.
 requirements:
-  - requests >= 2.28 (Python package)
+  - requests >= 2.25.1 (Python package)
+  - urllib3 >= 1.26.5 (Python package)
 extends_documentation_fragment:
   - constructed
   - inventory_cache

@@ -49,16 +49,22 @@ def is_within(domain: str, allowed: Iterable[str]) -> bool:
     return any(domain == name or domain.endswith(f".{name}") for name in allowed)
 
 
+def with_lower_case_host(url: str) -> str:
+    """Return a base URL with its scheme and host in lower case, as which they are compared."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.lower()).geturl()
+
+
 def url_problem(url: str) -> str | None:
     """Return why a text cannot be the base URL of the service, to which the API key is sent."""
     try:
         parts = urlsplit(url)
-        host, _port = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
         return f"{url!r} is no URL, write one such as 'https://cloud-api.phala.com/api/v1'"
     if parts.username is not None or parts.password is not None:
         return "holds a user name or password: remove it, the API key is sent apart"
-    is_whole = host and _AUTHORITY.fullmatch(parts.netloc) and re.fullmatch(r"[\x21-\x7e]+", url)
+    is_whole = host and port != 0 and _AUTHORITY.fullmatch(parts.netloc) and re.fullmatch(r"[\x21-\x7e]+", url)
     if parts.scheme not in ("http", "https") or not host or not is_whole:
         return f"{url!r} is no URL, write one such as 'https://cloud-api.phala.com/api/v1'"
     if parts.query or parts.fragment:

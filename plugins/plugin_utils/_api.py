@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 from ansible.release import __version__ as core_version
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import with_lower_case_host
 from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, Mask, UnavailableError
 from ansible_collections.phala.cloud.plugins.plugin_utils._libraries import (
     IMPORT_ERROR as REQUESTS_IMPORT_ERROR,
@@ -26,7 +27,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._network_errors import
 from ansible_collections.phala.cloud.plugins.plugin_utils._patience import NOTICE_SECONDS, Notice, Pace, Tries, jitter
 from ansible_collections.phala.cloud.plugins.plugin_utils._refusals import refusal
 from ansible_collections.phala.cloud.plugins.plugin_utils._responses import TooSlowError, parse_json, read_body
-from ansible_collections.phala.cloud.plugins.plugin_utils._route import check_proxy, check_url, find_route
+from ansible_collections.phala.cloud.plugins.plugin_utils._route import check_proxy, find_route
 from ansible_collections.phala.cloud.plugins.plugin_utils._timed_calls import OutOfTimeError, TimedCalls
 from ansible_collections.phala.cloud.plugins.plugin_utils._version import COLLECTION_VERSION
 
@@ -80,7 +81,7 @@ class Client:
         self._account = account
         self._settings = settings
         self._mask = mask
-        url = check_url(account.url, mask)
+        url = with_lower_case_host(account.url)
         self._route = find_route(url, settings.verify)
         # The adapter alone follows no redirect, keeps no cookie and reads no .netrc.
         self._adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=settings.concurrency, max_retries=0)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, Mask, UnavailableError, shown
 from ansible_collections.phala.cloud.plugins.plugin_utils._libraries import requests, urllib3
 from ansible_collections.phala.cloud.plugins.plugin_utils._responses import TooSlowError
-from ansible_collections.phala.cloud.plugins.plugin_utils._route import Route, tls_fault, unusable_url
+from ansible_collections.phala.cloud.plugins.plugin_utils._route import Route, tls_fault
 
 
 def too_slow(url: str, seconds: float) -> UnavailableError:
@@ -51,8 +51,6 @@ def network_error(error: Exception, *, url: str, timeout: float, route: Route, m
         return UnavailableError(
             f"GET {url}: the name {host} was not found: {_reason(unknown)}; check api_url, the network and DNS", may_pass=True
         )
-    if is_from(UnicodeError, urllib3.exceptions.LocationValueError):
-        return unusable_url(url, reason, mask)
     if any(isinstance(cause, ssl.SSLError) and "EOF" not in str(cause) for cause in causes):
         return UnavailableError(f"GET {url}: no TLS connection: {reason}; check that api_url names an https port")
     return UnavailableError(f"GET {url}: the connection failed: {reason}; check api_url and the network", may_pass=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, Mask, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError
 from ansible_collections.phala.cloud.plugins.plugin_utils._libraries import install_advice, requests, urllib3
 
 if TYPE_CHECKING:
@@ -44,32 +44,6 @@ class Route:
             if at and len(secret) >= SHORTEST_PASSWORD:
                 text = text.replace(secret, "***")
         return text
-
-
-def check_url(url: str, mask: Mask) -> str:
-    """Return the URL with its scheme and host in small letters.
-
-    :raises ApiError: when no request can be sent to it
-    """
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        host.encode("idna")
-        if parts.port == 0 or not host or parts.scheme not in ("http", "https"):
-            raise ValueError("it must begin with https:// and name a host")
-        if not re.fullmatch(r"[^\s%/\\]+", host):
-            raise ValueError("its host has characters that no host has")
-        urllib3.util.parse_url(url)
-    except UnicodeError:
-        raise unusable_url(url, "its host is not a valid name", mask) from None
-    except ValueError as error:  # also the errors of urllib3 about locations
-        raise unusable_url(url, str(error), mask) from None
-    return parts._replace(netloc=parts.netloc.lower()).geturl()
-
-
-def unusable_url(url: str, reason: str, mask: Mask) -> ApiError:
-    """Return the error for a URL that no request can be sent to."""
-    return ApiError(f"api_url: {shown(url, mask)} cannot be used: {shown(reason, mask)}; correct api_url")
 
 
 def find_route(url: str, verify: bool | str) -> Route:

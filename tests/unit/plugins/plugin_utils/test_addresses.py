@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_reserved, split_domain, url_problem
+from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_this_machine, split_domain, url_problem
 
 LABEL, LONG = "a" * 63, "x" * 300
 
@@ -34,6 +34,9 @@ def test_url_of_a_service_is_accepted(url: str) -> None:
         ("https://[::1", "is no URL"),
         ("https://phala.example.org:port", "is no URL"),
         ("https://phala.example.org:99999", "is no URL"),
+        ("https://phala.example.org:0/", "is no URL"),
+        ("http://[::1]evil.example/", "is no URL"),
+        ("https://a\\b/", "is no URL"),
         ("https://phala.example.org/a b", "is no URL"),
         ("https://%00/", "is no URL"),
         ("https://./", "is no URL"),
@@ -88,14 +91,16 @@ def test_domain_is_split_or_refused(text: str, parts: tuple[str, int | None] | N
 @pytest.mark.parametrize(
     "name",
     [
-        "localhost", "LocalHost", "localhost.", "localhost.localdomain", "all", "ALL", "ungrouped", "_meta", "127.0.0.1", "127.1",
-        "127.255.255.254", "0x7f.1", "0177.0.0.1", "2130706433", "0", "0.0.0.0",
+        "localhost", "LocalHost", "localhost.", "localhost4", "ip6-loopback", "web.localhost", "127.0.0.1", "127.1", "::1",
+        "127.255.255.254", "0x7f.1", "0177.0.0.1", "2130706433", "0", "0.0.0.0", "[::ffff:127.0.0.1]", "0:0::1",
     ],
 )  # fmt: skip
-def test_name_that_means_this_machine_or_no_host_is_reserved(name: str) -> None:
-    assert is_reserved(name)
+def test_name_or_address_of_this_machine_is_recognized(name: str) -> None:
+    assert is_this_machine(name)
 
 
-@pytest.mark.parametrize("name", ["localhost1", "mylocalhost", "alls", "128.0.0.1", "10.0.0.1", "127-0-0-1", "1", "127.x", LONG])
-def test_other_names_are_not_reserved(name: str) -> None:
-    assert not is_reserved(name)
+@pytest.mark.parametrize(
+    "name", ["localhost1", "mylocalhost", "all", "::2", "128.0.0.1", "10.0.0.1", "127-0-0-1", "1", "127.x", LONG]
+)
+def test_other_names_and_addresses_are_not_this_machine(name: str) -> None:
+    assert not is_this_machine(name)

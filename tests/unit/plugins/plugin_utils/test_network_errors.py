@@ -13,7 +13,6 @@ import pytest
 import requests
 from urllib3.exceptions import (
     IncompleteRead,
-    LocationParseError,
     MaxRetryError,
     ProtocolError,
     ProxyError,
@@ -147,23 +146,6 @@ def test_proxy_that_does_not_connect_is_named_without_its_password(kind: str) ->
 def test_name_of_the_proxy_that_is_not_found_is_not_blamed_on_the_service() -> None:
     reason = ProxyError("Cannot connect to proxy.", caused(OSError(), socket.gaierror(-2, "Name or service not known")))
     assert "the proxy did not connect: Name or service not known; check HTTPS_PROXY" in str(error_for(wrapped(reason), PROXY))
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        UnicodeError("label empty"),
-        caused(OSError("x"), UnicodeEncodeError("idna", "", 0, 1, "label empty")),
-        LocationParseError("'.', label empty or too long"),
-        requests.exceptions.InvalidURL(LocationParseError("x")),
-    ],
-    ids=repr,
-)
-def test_url_that_cannot_be_used_is_a_local_mistake(error: Exception) -> None:
-    made = error_for(error)
-    assert str(made).startswith(f"api_url: {URL} cannot be used: ")
-    assert type(made) is ApiError
-    assert not made.may_pass
 
 
 def with_bundle(path: Path) -> Route:
