@@ -66,7 +66,7 @@ options:
       - The core variables are the same for every version. V(2025-10-28) shows the KMS slug, and no gateway domain.
       - The default shows the gateway of each CVM, which the connection needs.
     type: str
-    default: "2026-01-21"
+    default: "2026-06-23"
   timeout:
     description: Seconds that one request may take as a whole, from looking up the name to the last byte.
     type: int
@@ -178,7 +178,21 @@ options:
       - V(team) is the workspace's slug, else its name. V(app) is the app's name.
     type: list
     elements: str
-    choices: [region, node, base_image, status, app, instance_type, kms_type, kms_slug, team, listed, os_type]
+    choices:
+      - region
+      - node
+      - base_image
+      - status
+      - app
+      - instance_type
+      - kms_type
+      - kms_slug
+      - team
+      - listed
+      - os_type
+      - os_version
+      - gpu_count
+      - reachable
     default: [region, node, base_image, status]
   group_prefix:
     description:
@@ -381,7 +395,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             report(diagnostic)
         with paused_garbage_collection(), _errors_of_ansible(settings.mask):
             fleet = get_fleet(settings, open_cache(self, settings), use_cache=cache, report=report)
-            cvms, left_out = select_cvms(settings.queries, settings.excludes, fleet.apps, account="")
+            cvms, left_out = select_cvms(
+                settings.queries, settings.excludes, fleet.apps, account="", nodes=fleet.options.get("node", ())
+            )
             built, lacking = build(cvms, settings, Expressions(self, settings.constructed), inventory)
             summary = f"{path}: {len(built.hosts)} CVMs of {fleet.app_count} apps from {fleet.origin}"
             publish(inventory, built)

@@ -55,6 +55,11 @@ def with_lower_case_host(url: str) -> str:
     return parts._replace(netloc=parts.netloc.lower()).geturl()
 
 
+def bare_id(text: str) -> str:
+    """Return an app or instance id as the gateway knows it, without ``app_`` and ``0x`` and in lower case."""
+    return text.lower().removeprefix("app_").removeprefix("0x")
+
+
 def url_problem(url: str) -> str | None:
     """Return why a text cannot be the base URL of the service, to which the API key is sent."""
     try:

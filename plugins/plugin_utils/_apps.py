@@ -8,12 +8,25 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import bare_id
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import FILTERED_VARIABLES
-from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import SHAPES, SPARSE, Raw, shape_of
+from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import (
+    SHAPES,
+    SPARSE,
+    Raw,
+    image_names,
+    instance_id,
+    node_names,
+    shape_of,
+)
 
 App = dict[str, Any]  # a JSON object of the API
+AppKey = tuple[str, str]  # what identifies an app: its id and app_id
+
+# What every app has, null where a response does not include it.
+APP_FIELDS = ("id", "name", "app_id", "created_at", "kms_type", "app_provision_type", "app_icon_url", "profile", "cvm_count")
 
 
 class Entry(NamedTuple):
@@ -33,9 +46,14 @@ def app_fault(app: App) -> str | None:
         if not isinstance(cvm, dict):
             return f"a CVM of app {named(app, 'app_id')} is {type(cvm).__name__} where an object belongs"
         for name in IDENTIFIERS:
-            if not isinstance(cvm.get(name), (str, type(None))):
+            if not _is_identifier(name, cvm.get(name)):
                 return f"{name} of a CVM of app {named(app, 'app_id')} is {cvm[name]!r} where text belongs"
     return None
+
+
+def _is_identifier(name: str, value: Any) -> bool:
+    """Return whether a value may be an identifier; an ``id`` is a number in some versions."""
+    return isinstance(value, (str, type(None))) or (name == "id" and isinstance(value, int) and not isinstance(value, bool))
 
 
 class ShapeError(SourceError):
@@ -55,8 +73,9 @@ def refuse_unknown_shape(apps: Iterable[App], url: str) -> None:
 
 
 def _shape_fault(apps: Iterable[App]) -> str | None:
-    cvms = [entry.cvm for app in apps for entry in entries(app)]
-    identified = [any(cvm.get(name) for name in IDENTIFIERS) for cvm in cvms]
+    shown = [entry for app in apps for entry in entries(app)]
+    cvms = [entry.cvm for entry in shown]
+    identified = [any(entry.identity.identifiers()) for entry in shown]
     if cvms and not any(identified):
         return f"no CVM has {_any_of(IDENTIFIERS)}"
     without_status = next((cvm for cvm, has_id in zip(cvms, identified, strict=True) if has_id and "status" not in cvm), None)
@@ -70,41 +89,67 @@ def _shape_fault(apps: Iterable[App]) -> str | None:
 
 def condense_app(app: dict[str, Any]) -> dict[str, Any]:
     """Return the app with only the identifiers of a current CVM that is also in ``cvms``, which halves the memory."""
-    current = app.get("current_cvm") or {}
-    identifiers = {name: current[name] for name in IDENTIFIERS if current.get(name)}
-    is_listed = any(_is_same(cvm, current) for cvm in app.get("cvms") or ())
-    return {**app, "current_cvm": identifiers} if identifiers and is_listed else app
+    current = _identity(app.get("current_cvm") or {}, "")
+    is_listed = any(_is_same(_identity(cvm, ""), current) for cvm in app.get("cvms") or ())
+    return {**app, "current_cvm": dict(current.identifiers())} if is_listed else app
 
 
 def filter_states(app: App) -> frozenset[Hashable]:
     """Return which CVMs an app shows, each with the values that filters decide by."""
     return frozenset(
-        (cvm.identity, repr([cvm.value(name) for name in FILTERED_VARIABLES]), repr(cvm.node_names))
+        (cvm.identity, repr([cvm.value(name) for name in FILTERED_VARIABLES]), repr((cvm.node_names, cvm.image_names)))
         for cvm in read_app(app, account="")
     )
 
 
-def read_app(app: App, *, account: str) -> Iterator[Cvm]:
-    """Yield the CVMs that an app shows and that have an identifier and are not deleted."""
+def read_app(app: App, *, account: str, is_only_entry: bool = True) -> Iterator[Cvm]:
+    """Yield the CVMs that an app shows and that have an identifier and are not deleted.
+
+    :param is_only_entry: whether no other app of the response has its app_id
+    """
     shown = [entry for entry in entries(app, account) if not entry.cvm.get("deleted_at")]
-    metadata: dict[str, Any] = {name: value for name, value in app.items() if name not in ("cvms", "current_cvm")}
-    is_only_cvm = len(shown) == 1 and not _has_more_cvms(app)
+    metadata: dict[str, Any] = dict.fromkeys(APP_FIELDS)
+    metadata.update((name, value) for name, value in app.items() if name not in ("cvms", "current_cvm"))
+    is_only_cvm = is_only_entry and len(shown) == 1 and cvm_count(app) <= 1
     for cvm, identity, is_current in shown:
         if any(identity.identifiers()):
             shape = shape_of(cvm)
-            core = shape.read(cvm, metadata, is_current)
-            yield Cvm(identity, core, cvm, shape.node_names(cvm), shape.hidden, is_only_cvm)
+            hidden = shape.hidden(cvm)
+            yield Cvm(
+                identity,
+                shape.read(cvm, metadata, is_current),
+                cvm,
+                node_names=node_names(cvm),
+                image_names=image_names(cvm),
+                shows_teepod=bool(cvm.get("teepod_name")),
+                hidden=hidden,
+                undecidable=hidden & shape.lacks,
+                is_only_cvm=is_only_cvm,
+            )
+
+
+def cvm_count(app: App) -> int:
+    """Return how many CVMs the app counts; the service may show fewer."""
+    count = app.get("cvm_count")
+    return count if isinstance(count, int) else 0
+
+
+def app_key(app: Raw) -> AppKey:
+    """Return what identifies an app."""
+    return str(app.get("id")), str(app.get("app_id"))
 
 
 def entries(app: App, account: str = "") -> list[Entry]:
     """Return each CVM that the app shows once; ``current_cvm`` is one of ``cvms``, or one that they lack."""
     current = app.get("current_cvm") or {}
+    identity_of_current = _identity(current, account)
     found: list[Entry] = []
     for cvm in app.get("cvms") or ():
         if all(cvm != entry.cvm for entry in found):
-            found.append(Entry(cvm, _identity(cvm, account), _is_same(cvm, current)))
+            identity = _identity(cvm, account)
+            found.append(Entry(cvm, identity, _is_same(identity, identity_of_current)))
     if current and not any(entry.is_current for entry in found):
-        found.append(Entry(current, _identity(current, account), is_current=True))
+        found.append(Entry(current, identity_of_current, is_current=True))
     return found
 
 
@@ -114,21 +159,19 @@ def named(raw: Raw, identifier: str) -> str:
 
 
 def _identity(cvm: Raw, account: str) -> Identity:
-    vm_uuid, instance_id, id_ = (str(cvm.get(name) or "").lower() or None for name in IDENTIFIERS)
-    return Identity(account, vm_uuid, instance_id, id_)
+    instance = instance_id(cvm)
+    return Identity(
+        account,
+        vm_uuid=str(cvm.get("vm_uuid") or "").lower() or None,
+        instance_id=bare_id(instance) or None if instance else None,
+        id=str(cvm.get("id") or "").lower() or None,
+    )
 
 
-def _is_same(one: Raw, other: Raw) -> bool:
+def _is_same(one: Identity, other: Identity) -> bool:
     """Return whether two entries are one CVM: by the most specific identifier that both have."""
-    for name in IDENTIFIERS:
-        if one.get(name) and other.get(name):
-            return str(one[name]).lower() == str(other[name]).lower()
-    return False
-
-
-def _has_more_cvms(app: App) -> bool:
-    count = app.get("cvm_count")
-    return isinstance(count, int) and count > 1
+    pairs = ((one.vm_uuid, other.vm_uuid), (one.instance_id, other.instance_id), (one.id, other.id))
+    return next((mine == theirs for mine, theirs in pairs if mine and theirs), False)
 
 
 def _any_of(names: Iterable[str]) -> str:

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible.inventory.host import Host as CoreHost
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._connecting import as_listed, connected_host, differing, refused
-from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, connect
+from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, connect, is_reachable
 from ansible_collections.phala.cloud.plugins.plugin_utils._construct import Expressions, Recorder
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import consumed
@@ -153,6 +153,8 @@ def _tools(settings: Settings, expressions: Expressions, before: Before) -> Tool
 def _draft(cvm: Cvm, tools: Tools) -> Draft | None:
     """Return the draft of a CVM's host, or None where host_filters leave it out."""
     settings = tools.settings
+    connection = connect(settings.reach, cvm.core, is_only_cvm=cvm.is_only_cvm)
+    cvm = replace(cvm, core={**cvm.core, "is_reachable": is_reachable(settings.reach, cvm.core, connection)})
     variables, lacking = host_variables(cvm, tools.names, tools.marker)
     tools.diagnostics.extend(lacking)
     for position, condition in enumerate(settings.host_filters):
@@ -160,10 +162,9 @@ def _draft(cvm: Cvm, tools: Tools) -> Draft | None:
             text = f"left out CVM {cvm.label}: host_filters[{position}] does not hold"
             tools.diagnostics.append(Diagnostic(Level.VERY_VERBOSE, text))
             return None
-    connection = connect(settings.gateway, cvm.core, is_only_cvm=cvm.is_only_cvm) if settings.gateway else None
-    connected = tools.marker.mark(connection.variables) if connection else {}
+    connected = tools.marker.mark(connection.variables) if settings.gateway else {}
     groups = tools.groups.of(cvm.core, cvm.identity.account)
-    return Draft(cvm.identity, cvm.label, cvm.core, connection, variables, connected, groups)
+    return Draft(cvm.identity, cvm.label, cvm.core, connection if settings.gateway else None, variables, connected, groups)
 
 
 def _refuse_small_fleet(settings: Settings, count: int) -> None:

@@ -9,21 +9,26 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, Report
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Settings
 
-FORMAT = 1  # of what is stored: another format is another entry
+FORMAT = 2  # of what is stored: another format is another entry
 
 
 @dataclass(frozen=True)
 class StoredFleet:
-    """The apps that the service returned for each query, and when they were saved (seconds since the epoch)."""
+    """The apps that the service returned for each query, and when they were saved (seconds since the epoch).
+
+    ``options`` are the values that each filter knows, if they were requested, and ``warnings`` those of the fetch.
+    """
 
     apps: list[list[Any]]
     saved: float
+    options: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
     def age(self, now: float) -> float | None:
         """Return the age in seconds, or None for an entry from the future: the clock was set back."""
@@ -44,7 +49,7 @@ class Seal:
 
     def signed(self, fleet: StoredFleet) -> str:
         """Return the fleet as one text, which :meth:`verified` accepts with the same key, URL, version and queries only."""
-        content = json.dumps({"saved": fleet.saved, "apps": fleet.apps})
+        content = json.dumps(vars(fleet))
         return f"{self._code(content)}\n{content}"
 
     def verified(self, text: Any) -> StoredFleet | None:
@@ -52,8 +57,7 @@ class Seal:
         code, _newline, content = text.partition("\n") if isinstance(text, str) else ("", "", "")
         if not hmac.compare_digest(code.encode("utf-8", "replace"), self._code(content).encode()):
             return None
-        stored = json.loads(content)
-        return StoredFleet(stored["apps"], stored["saved"])
+        return StoredFleet(**json.loads(content))
 
     def _code(self, content: str) -> str:
         return hmac.new(self._key, f"{self._source}\n{content}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
@@ -80,9 +84,9 @@ class FleetCache:
             self._warn("The inventory cache holds a damaged entry, so the service is asked.")
         return stored
 
-    def save(self, apps: list[list[Any]], now: float) -> None:
+    def save(self, fleet: StoredFleet) -> None:
         """Write now: core's own writing comes when the hosts are in the inventory, too late to fail."""
-        self._store[self._seal.entry] = self._seal.signed(StoredFleet(apps, now))
+        self._store[self._seal.entry] = self._seal.signed(fleet)
         try:
             self._store.update_cache_if_changed()
         except Exception as error:  # as above

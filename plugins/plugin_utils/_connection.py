@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_within, split_domain
+from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import bare_id, is_within, split_domain
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CoreVariables
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import GatewaySettings
 
@@ -25,8 +25,7 @@ CONNECTION_VARIABLES = frozenset(
     | {"ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args"}
 )
 
-# The gateway splits a server name's first label at its hyphen, and openssl's wildcards do not match an underscore.
-_ID = re.compile(r"[0-9A-Za-z]{1,57}")
+_ID = re.compile(r"[0-9a-f]{1,57}")  # a label has 63 characters, and the longest port is -65535
 _HOST_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 
 
@@ -122,17 +121,31 @@ def _is_address(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip()) and "None" not in value and value != NO_ADDRESS
 
 
+def is_reachable(gateway: GatewaySettings, core: CoreVariables, connection: Address | Refusal) -> bool:
+    """Return whether an SSH server of the CVM can be reached through the gateway now; only dev images run one on port 22."""
+    has_server = core["is_dev"] is True or gateway.ssh_port != 22
+    return isinstance(connection, Address) and has_server and is_running(core) and not core["in_progress"]
+
+
+def is_running(core: CoreVariables) -> bool:
+    """Return whether a CVM is running, as far as its status says."""
+    return str(core["status"]).lower() == "running"
+
+
 def _identifier(core: CoreVariables, is_only_cvm: bool) -> str:
     """Return the instance id; with an app id the gateway picks any replica, which is right only where there is one."""
     instance_id, app_id = core["instance_id"], core["app_id"]
+    if core["gateway_enabled"] is False:
+        raise NoAddressError("its gateway is disabled", "Enable the gateway of the CVM in the service")
     if not instance_id and not is_only_cvm:
         raise NoAddressError("it has no instance id, and its app has other CVMs", _REFRESH)
     kind, identifier = ("instance_id", instance_id) if instance_id else ("app_id", app_id)
     if not identifier:
         raise NoAddressError("it has neither an instance id nor an app id", _REFRESH)
-    if not isinstance(identifier, str) or not _ID.fullmatch(identifier):
-        raise NoAddressError(f"its {kind} is not made of letters and digits alone", is_suspect=True)
-    return identifier.lower()
+    bare = bare_id(identifier) if isinstance(identifier, str) else ""
+    if not _ID.fullmatch(bare):
+        raise NoAddressError(f"its {kind} is not a hexadecimal number", is_suspect=True)
+    return bare
 
 
 def _domain(gateway: GatewaySettings, from_api: Any) -> tuple[str, int | None]:

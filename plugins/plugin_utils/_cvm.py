@@ -12,39 +12,56 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypedDict
 
 
-class CoreVariables(TypedDict):
-    """The host variables that every API version gives, null where a response does not include the value.
+class CommonVariables(TypedDict):
+    """The core variables that are the same fields in every shape.
 
-    ``memory`` is in MB, ``disk_size`` in GB, ``app`` the app's own metadata. The values are the API's, so their types are not
-    certain.
+    ``instance_id`` may come from ``endpoints``. ``in_progress`` is also true for an operation that has a target. ``app`` is the
+    app's own metadata. ``is_reachable`` is None until the inventory's settings decide it.
     """
 
     name: Any
     vm_uuid: Any
+    cvm_id: Any
     instance_id: Any
     app_id: Any
     status: Any
+    in_progress: bool | None
+    listed: Any
+    created_at: Any
+    updated_at: Any
+    kms_type: Any
+    kms_slug: Any
+    kms_id: Any
+    compose_hash: Any
+    gateway_enabled: Any
+    app_urls: list[str] | None
+    instance_urls: list[str] | None
+    app_name: Any
+    is_current: bool
+    is_reachable: bool | None
+    app: dict[str, Any]
+
+
+class CoreVariables(CommonVariables):
+    """The host variables that every API version gives, null where a response does not include the value.
+
+    ``memory`` is in MB, ``disk_size`` in GB. The values are the API's, so their types are not certain.
+    """
+
     region: Any
     node: Any
     node_id: Any
     base_image: Any
+    os_version: Any
     is_dev: Any
     vcpu: Any
     memory: Any
     disk_size: Any
     gpu_count: Any
     instance_type: Any
-    kms_type: Any
-    kms_slug: Any
-    kms_id: Any
-    listed: Any
-    updated_at: Any
     gateway_domain: Any
     team_slug: Any
     team_name: Any
-    app_name: Any
-    is_current: bool
-    app: dict[str, Any]
 
 
 CORE_VARIABLES = tuple(CoreVariables.__annotations__)
@@ -84,15 +101,19 @@ IDENTIFIERS = ("vm_uuid", "instance_id", "id")  # most to least specific
 class Cvm:
     """One CVM of a response.
 
-    ``fields`` is the API's own JSON object, ``node_names`` are the names that the ``node`` filter knows it by, ``hidden`` are the
-    filters that its response does not show, and ``is_only_cvm`` says that its app has no other CVM.
+    ``fields`` is the API's own JSON object. ``node_names`` and ``image_names`` are what the filters ``node`` and ``base_image``
+    match, and ``shows_teepod`` says that the first include the teepod's. ``hidden`` are the filters whose fields the response
+    does not have, and ``undecidable`` those that no CVM of its shape has. ``is_only_cvm`` says that its app has no other CVM.
     """
 
     identity: Identity
     core: CoreVariables
     fields: Mapping[str, Any]
     node_names: tuple[Any, ...]
+    image_names: tuple[Any, ...]
+    shows_teepod: bool
     hidden: frozenset[str]
+    undecidable: frozenset[str]
     is_only_cvm: bool
 
     def value(self, name: str) -> Any:

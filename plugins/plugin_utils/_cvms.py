@@ -5,17 +5,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import App, entries, named, read_app
+from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import bare_id
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
+    App,
+    AppKey,
+    app_key,
+    cvm_count,
+    entries,
+    named,
+    read_app,
+)
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
-from ansible_collections.phala.cloud.plugins.plugin_utils._filters import decided_by_service, is_excluded, unmet_filter
-from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
+from ansible_collections.phala.cloud.plugins.plugin_utils._filters import is_excluded, shown_values, unmet_filters
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import MAX_SUBJECTS, Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Filter
-from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import SHAPES
+from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import SHAPES, node_names
 
 T = TypeVar("T")
 
@@ -30,42 +39,103 @@ class AmbiguousError(SourceError):
 
 @dataclass
 class Selection:
-    """The CVMs that are listed, and what was left out and why."""
+    """The CVMs that are listed, and what was left out and why.
+
+    ``owners`` are the CVMs that have an identifier, each with the number of the query that returned it. ``unmatched`` are the
+    values that apps show for a filter which none of their CVMs matches.
+    """
 
     cvms: dict[Identity, Cvm] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    owners: dict[tuple[str, str], tuple[int, Cvm]] = field(default_factory=dict)
+    unmatched: dict[str, dict[str, None]] = field(default_factory=dict)
 
     def leave_out(self, text: str) -> None:
         self.diagnostics.append(Diagnostic(Level.VERY_VERBOSE, f"left out {text}"))
 
 
 def select_cvms(
-    queries: Sequence[Filter], excludes: Sequence[Filter], apps: Sequence[list[App]], *, account: str
+    queries: Sequence[Filter],
+    excludes: Sequence[Filter],
+    apps: Sequence[list[App]],
+    *,
+    account: str,
+    nodes: Iterable[str] = (),
 ) -> tuple[list[Cvm], list[Diagnostic]]:
     """Return the CVMs that match the query which returned their app and no exclusion, each once, in the order of their identity.
 
     :param apps: per query the apps of the response; each list is emptied, so that no app stays in memory only for it
+    :param nodes: the values of the filter ``node`` that the service knows
     :raises AmbiguousError: when two of the CVMs that no exclusion leaves out have one vm_uuid or instance id
     :raises UndecidableError: when an exclusion depends on what the response does not show
     """
     selection = Selection()
-    owners: dict[tuple[str, str], Cvm] = {}
-    for query, of_query in zip(queries, apps, strict=True):
+    nodes_of_service = unshown_nodes(queries, apps) & {name.lower() for name in nodes}
+    sharers = _sharers(apps)
+    for number, (query, of_query) in enumerate(zip(queries, apps, strict=True)):
         for app in consumed(of_query):
-            cvms = _existing(app, account, selection)
-            trusted = decided_by_service(query, cvms)
-            for cvm in cvms:
-                if _is_excluded(cvm, excludes, selection):
-                    continue
-                _refuse_second(cvm, owners)
-                unmet = unmet_filter(cvm, query, trusted)
-                if unmet is None:
-                    selection.cvms.setdefault(cvm.identity, cvm)
-                else:
-                    wanted = ", ".join(f"{name}: {'|'.join(query[name])}" for name in query)
-                    selection.leave_out(f"CVM {cvm.label} of the query {{{wanted}}}: it does not meet {unmet}")
+            is_only_entry = len(sharers[bare_id(app["app_id"])]) == 1
+            cvms = _existing(app, account, selection, is_only_entry=is_only_entry)
+            unmet = unmet_filters(query, cvms, nodes_of_service)
+            if unmet and all(unmet):
+                _note_unmatched(query, cvms, unmet, selection)
+            for cvm, missed in zip(cvms, unmet, strict=True):
+                if not _is_excluded(cvm, excludes, selection):
+                    _refuse_second(cvm, number, selection)
+                    _list(cvm, query, missed, selection)
     selected = selection.cvms
-    return [selected[identity] for identity in sorted(selected, key=lambda identity: identity.key)], selection.diagnostics
+    ordered = [selected[identity] for identity in sorted(selected, key=lambda identity: identity.key)]
+    return ordered, [*selection.diagnostics, *_unmatched(selection)]
+
+
+def unshown_nodes(queries: Iterable[Filter], apps: Iterable[Iterable[App]]) -> set[str]:
+    """Return the values of the filter ``node``, in lower case, that no CVM of the response has."""
+    wanted = {value.lower() for query in queries for value in query.get("node", ())}
+    if not wanted:
+        return wanted
+    shown = (name for of_query in apps for app in of_query for entry in entries(app) for name in node_names(entry.cvm))
+    return wanted.difference(name.lower() for name in shown if isinstance(name, str))
+
+
+def _sharers(apps: Iterable[Iterable[App]]) -> dict[str, set[AppKey]]:
+    """Return the different apps that have one app id."""
+    sharers: dict[str, set[AppKey]] = {}
+    for of_query in apps:
+        for app in of_query:
+            sharers.setdefault(bare_id(app["app_id"]), set()).add(app_key(app))
+    return sharers
+
+
+def _list(cvm: Cvm, query: Filter, unmet: Collection[str], selection: Selection) -> None:
+    if not unmet:
+        selection.cvms.setdefault(cvm.identity, cvm)
+        return
+    wanted = ", ".join(f"{name}: {'|'.join(query[name])}" for name in query)
+    missed = ", ".join(sorted(unmet))
+    selection.leave_out(f"CVM {cvm.label} of the query {{{wanted}}}: it does not match {missed}")
+
+
+def _note_unmatched(query: Filter, cvms: Sequence[Cvm], unmet: Sequence[frozenset[str]], selection: Selection) -> None:
+    """Note what the CVMs of an app show that the service returned although none of them matches the query."""
+    missed_by_all = frozenset.intersection(*unmet)
+    if missed_by_all == {"status"}:
+        text = "The service returned apps of which no CVM has the status of the query; the status may lag"
+        selection.diagnostics.append(Diagnostic(Level.VERBOSE, text, subjects=tuple(cvm.label for cvm in cvms)))
+        return
+    for name in sorted(missed_by_all or frozenset.union(*unmet)):
+        values = selection.unmatched.setdefault(f"{name}: {'|'.join(query[name])}", {})
+        values.update((repr(value), None) for cvm in cvms for value in shown_values(cvm, name))
+
+
+def _unmatched(selection: Selection) -> list[Diagnostic]:
+    """Return one warning about all filters that the service seems to ignore, with what the CVMs show instead."""
+    if not selection.unmatched:
+        return []
+    text = "The service returned apps of which no CVM matches the filters, so they are left out"
+    subjects = tuple(
+        f"{wanted} (they have {', '.join(sorted(values)[:MAX_SUBJECTS])})" for wanted, values in selection.unmatched.items()
+    )
+    return [Diagnostic(Level.WARNING, text, subjects=subjects, advice="Correct the filters, or check api_url and api_version")]
 
 
 def consumed(values: list[T]) -> Iterator[T]:
@@ -75,8 +145,8 @@ def consumed(values: list[T]) -> Iterator[T]:
         yield values.pop()
 
 
-def _existing(app: App, account: str, selection: Selection) -> list[Cvm]:
-    """Return the app's CVMs, and say which of its entries are none."""
+def _existing(app: App, account: str, selection: Selection, *, is_only_entry: bool) -> list[Cvm]:
+    """Return the app's CVMs, and say which of its entries are none, and how many CVMs it does not show."""
     shown = entries(app, account)
     if not shown:
         selection.leave_out(f"app {named(app, 'app_id')}: the API shows no CVM of it")
@@ -84,15 +154,23 @@ def _existing(app: App, account: str, selection: Selection) -> list[Cvm]:
         if cvm.get("deleted_at"):
             selection.leave_out(f"CVM {named(cvm, 'vm_uuid')}: it was deleted at {cvm['deleted_at']!r}")
         elif not any(identity.identifiers()):
-            text = f"left out a CVM of app {named(app, 'app_id')}: it has no identifier"
-            selection.diagnostics.append(Diagnostic(Level.VERBOSE, text))
-    return list(read_app(app, account=account))
+            text = "left out CVMs that have no identifier"
+            selection.diagnostics.append(Diagnostic(Level.VERBOSE, text, subjects=(f"a CVM of app {named(app, 'app_id')}",)))
+    if cvm_count(app) > len(shown):
+        selection.diagnostics.append(_hidden_cvms(app, len(shown)))
+    return list(read_app(app, account=account, is_only_entry=is_only_entry))
+
+
+def _hidden_cvms(app: App, shown: int) -> Diagnostic:
+    text = "The service counts more CVMs than it shows, so hosts may be missing"
+    subject = f"app {named(app, 'app_id')} counts {cvm_count(app)} and shows {shown}"
+    return Diagnostic(Level.WARNING, text, subjects=(subject,), advice="Compare with the service's own list of the app's CVMs")
 
 
 def _is_excluded(cvm: Cvm, excludes: Iterable[Filter], selection: Selection) -> bool:
     for position, exclude in enumerate(excludes):
         where = f"exclude_filters[{position}]"
-        if hidden := sorted(cvm.hidden & exclude.keys()):
+        if hidden := sorted(cvm.undecidable & exclude.keys()):
             raise UndecidableError(_undecidable(hidden[0], where))
         if is_excluded(cvm, exclude):
             selection.leave_out(f"CVM {cvm.label}: {where} says so")
@@ -101,27 +179,28 @@ def _is_excluded(cvm: Cvm, excludes: Iterable[Filter], selection: Selection) -> 
 
 
 def _undecidable(name: str, where: str) -> str:
-    versions = ", ".join(sorted(shape.api_version for shape in SHAPES if name not in shape.hidden))
+    versions = ", ".join(sorted(shape.api_version for shape in SHAPES if name not in shape.lacks))
     return (
         f'{where}.{name} cannot be decided: the response does not show a CVM\'s {name}. Set api_version: "{versions}", which'
         " does, or use another filter."
     )
 
 
-def _refuse_second(cvm: Cvm, owners: dict[tuple[str, str], Cvm]) -> None:
-    """Raise where another CVM has one of this one's identifiers; two queries may return the same CVM."""
+def _refuse_second(cvm: Cvm, query_number: int, selection: Selection) -> None:
+    """Raise where another CVM has one of this one's identifiers; another query may return the same CVM.
+
+    An ``id`` counts only where a CVM has nothing else.
+    """
     for kind, value in cvm.identity.identifiers():
-        other = owners.setdefault((kind, value), cvm)
-        if other is not cvm and (other.identity, _app_key(other)) != (cvm.identity, _app_key(cvm)):
+        if kind == "id" and (cvm.identity.vm_uuid or cvm.identity.instance_id):
+            continue
+        number, other = selection.owners.setdefault((kind, value), (query_number, cvm))
+        is_same = other.identity == cvm.identity and app_key(other.core["app"]) == app_key(cvm.core["app"])
+        if other is not cvm and (number == query_number or not is_same):
             raise AmbiguousError(
                 f"two CVMs have the {kind} {value!r}: {_placed(other)} and {_placed(cvm)}. Leave one of them out with"
                 " exclude_filters."
             )
-
-
-def _app_key(cvm: Cvm) -> tuple[str, str]:
-    app = cvm.core["app"]
-    return str(app.get("id")), str(app.get("app_id"))
 
 
 def _placed(cvm: Cvm) -> str:

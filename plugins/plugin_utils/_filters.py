@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -90,19 +90,32 @@ def single_valued(entry: Filter) -> Iterator[Filter]:
         yield dict(zip(entry, combination, strict=True))
 
 
-def unmet_filter(cvm: Cvm, query: Filter, decided_by_service: Iterable[str]) -> str | None:
-    """Return the first filter of a query that the CVM does not match, apart from those that the service has decided."""
-    return next((name for name in query if name not in decided_by_service and not _matches(cvm, name, query[name])), None)
+def unmet_filters(query: Filter, cvms: Sequence[Cvm], nodes_of_service: Container[str]) -> list[frozenset[str]]:
+    """Return for each CVM of an app which filters of a query it does not match.
+
+    The service has decided for fields that a CVM does not have, unless another CVM shows by its fields why the app was returned.
+
+    :param nodes_of_service: values of ``node``, in lower case, that the service knows and no CVM has
+    """
+    unmet = [_unmet(cvm, query, nodes_of_service) for cvm in cvms]
+    hidden = [cvm.hidden & query.keys() for cvm in cvms]
+    if all(missed or missing for missed, missing in zip(unmet, hidden, strict=True)):
+        return unmet
+    return [missed | missing for missed, missing in zip(unmet, hidden, strict=True)]
 
 
-def decided_by_service(query: Filter, cvms: Sequence[Cvm]) -> set[str]:
-    """Return the filters that only the service can decide for an app, because its CVMs do not show the value."""
-    decided = {"search"}
-    if "node" in query and not any(_matches(cvm, "node", query["node"]) for cvm in cvms):
-        decided.add("node")
-    if cvms:
-        decided |= frozenset.intersection(*(cvm.hidden for cvm in cvms))
-    return decided
+def _unmet(cvm: Cvm, query: Filter, nodes_of_service: Container[str]) -> frozenset[str]:
+    """Return the filters of a query that the CVM does not match, apart from those that only the service can decide."""
+    return frozenset(
+        name
+        for name, wanted in query.items()
+        if not (
+            name == "search"
+            or name in cvm.hidden
+            or _matches(cvm, name, wanted)
+            or (name == "node" and not cvm.shows_teepod and wanted[0].lower() in nodes_of_service)
+        )
+    )
 
 
 def is_excluded(cvm: Cvm, exclude: Filter) -> bool:
@@ -110,15 +123,26 @@ def is_excluded(cvm: Cvm, exclude: Filter) -> bool:
     return all(_matches(cvm, name, wanted) for name, wanted in exclude.items())
 
 
-def _matches(cvm: Cvm, name: str, wanted: tuple[str, ...]) -> bool:
+def shown_values(cvm: Cvm, name: str) -> tuple[Any, ...]:
+    """Return the values of a CVM that a filter is compared with."""
     if name == "node":
-        return any(node in wanted for node in cvm.node_names)
-    value = cvm.value(name)
-    if name == "listed":
-        return isinstance(value, bool) and str(value).lower() in wanted
+        return tuple(filter(None, cvm.node_names)) or (None,)
+    return cvm.image_names if name == "base_image" else (cvm.value(name),)
+
+
+def _matches(cvm: Cvm, name: str, wanted: tuple[str, ...]) -> bool:
+    """Return whether one of the CVM's values is one of the wanted ones, whatever the letter case; a null is none."""
+    texts = [_lowered(value, name) for value in shown_values(cvm, name)]
+    lowered = [value.lower() for value in wanted]
     if name == "base_image":
-        return isinstance(value, str) and any(part in value for part in wanted)
-    return value in wanted
+        return any(text is not None and part in text for text in texts for part in lowered)
+    return any(text in lowered for text in texts)
+
+
+def _lowered(value: Any, name: str) -> str | None:
+    if name == "listed":
+        return str(value).lower() if isinstance(value, bool) else None
+    return value.lower() if isinstance(value, str) else None
 
 
 def _is_list(value: Any) -> bool:

@@ -6,31 +6,47 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import UnavailableError
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import App, refuse_unknown_shape
 from ansible_collections.phala.cloud.plugins.plugin_utils._cache import FleetCache, StoredFleet
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import unshown_nodes
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, Report
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Settings
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """Per query the apps that the service returned, how many different ones there are, and where they come from."""
+    """Per query the apps that the service returned, how many different ones there are, and where they come from.
+
+    ``options`` are the values that each filter knows, if they were needed, and ``warnings`` those of the fetch.
+    """
 
     apps: list[list[App]]
     app_count: int
     origin: str
+    options: Mapping[str, Sequence[str]]
+    warnings: Sequence[str]
 
 
 def get_fleet(settings: Settings, store: Any, *, use_cache: bool, report: Report) -> Fleet:
     """Return a fresh fleet from the cache, else from the service, else a stale one where the settings allow it.
 
+    The warnings of the fetch are reported again whenever its result comes from the cache.
+
     :param store: ansible-core's cache of the plugin, where the settings enable it
     :raises SourceError: when there is none
     """
+    fleet = _get_fleet(settings, store, use_cache=use_cache, report=report)
+    for warning in fleet.warnings:
+        report(Diagnostic(Level.WARNING, warning))
+    return fleet
+
+
+def _get_fleet(settings: Settings, store: Any, *, use_cache: bool, report: Report) -> Fleet:
     if not settings.cache.enabled:
         return _fetch(settings, report)
     (account,) = settings.accounts
@@ -47,15 +63,15 @@ def get_fleet(settings: Settings, store: Any, *, use_cache: bool, report: Report
         text = f"The inventory is {age:.0f} s old: the service cannot be reached and cache_stale allows it. {error}"
         report(Diagnostic(Level.WARNING, text))
         return _from_cache(stored, f"{account.url} (stale cache, {age:.0f} s old)")
-    cache.save(fleet.apps, time.time())
+    cache.save(StoredFleet(fleet.apps, time.time(), fleet.options, fleet.warnings))
     return fleet
 
 
 def _from_cache(stored: StoredFleet, origin: str) -> Fleet:
-    return Fleet(stored.apps, _count(stored.apps), origin)
+    return Fleet(stored.apps, _count(stored.apps), origin, stored.options, stored.warnings)
 
 
-def _count(apps: list[list[App]]) -> int:
+def _count(apps: Iterable[Iterable[App]]) -> int:
     """Return how many different apps there are; two queries may have returned the same."""
     return len({(app.get("id"), app["app_id"]) for of_query in apps for app in of_query})
 
@@ -64,21 +80,22 @@ def _fetch(settings: Settings, report: Report) -> Fleet:
     """Fetch the apps of every query, and refuse those of an unknown shape before they are stored."""
     # Imported here because a hit of the cache needs none of it: requests takes longer than all the rest of the plugin.
     from ansible_collections.phala.cloud.plugins.plugin_utils._api import Client
+    from ansible_collections.phala.cloud.plugins.plugin_utils._filter_options import fetch_filter_options
     from ansible_collections.phala.cloud.plugins.plugin_utils._paging import fetch_apps
 
     (account,) = settings.accounts
     api = settings.api
     started = time.monotonic()
+    client = Client(account, api, settings.mask, lambda line: report(Diagnostic(Level.WARNING, line)))
     fetched = fetch_apps(
-        Client(account, api, settings.mask, lambda line: report(Diagnostic(Level.WARNING, line))),
+        client,
         settings.queries,
         page_size=api.page_size,
         concurrency=api.concurrency,
         note=lambda line: report(Diagnostic(Level.VERY_VERBOSE, line)),
     )
-    for warning in fetched.faults:
-        report(Diagnostic(Level.WARNING, warning))
     refuse_unknown_shape((app for of_query in fetched.apps for app in of_query), account.url)
+    options = fetch_filter_options(client) if unshown_nodes(settings.queries, fetched.apps) else {}
     seconds = time.monotonic() - started
     origin = f"{account.url} (network, {fetched.requests} requests, {fetched.retries} retries, {seconds:.2f} s)"
-    return Fleet(fetched.apps, _count(fetched.apps), origin)
+    return Fleet(fetched.apps, _count(fetched.apps), origin, options, fetched.faults)

@@ -173,6 +173,10 @@ def _listed(core: CoreVariables) -> str | None:
     return str(core["listed"]).lower() if isinstance(core["listed"], bool) else None
 
 
+def _reachable(core: CoreVariables) -> str | None:
+    return str(core["is_reachable"]).lower() if isinstance(core["is_reachable"], bool) else None
+
+
 def _os_type(core: CoreVariables) -> str | None:
     return ("dev" if core["is_dev"] else "prod") if isinstance(core["is_dev"], bool) else None
 
@@ -183,6 +187,7 @@ _DERIVED: dict[str, Callable[[CoreVariables], Any]] = {
     "team": lambda core: core["team_slug"] or core["team_name"],
     "listed": _listed,
     "os_type": _os_type,
+    "reachable": _reachable,
 }
 
 

@@ -105,6 +105,7 @@ class _Reader:
         self._check_names_and_types()
         prefix, suffix = self._variable_affixes()
         account = self._account()
+        gateway = self._gateway()
         return Settings(
             path=self.path,
             accounts=(account,),
@@ -120,7 +121,8 @@ class _Reader:
             group=self._group(),
             group_by=tuple(dict.fromkeys(self.option("group_by") or ())),
             group_prefix=self.option("group_prefix") or "",
-            gateway=self._gateway(),
+            gateway=gateway if self.option("connect_with") == "gateway" else None,
+            reach=gateway,
             constructed=self._constructed(),
             mask=mask_keys(self.keys),
             diagnostics=tuple(self.diagnostics),
@@ -245,14 +247,14 @@ class _Reader:
             self.problems.append(f"group: {group!r} would be taken for a group of group_by, whose names begin {taken[0]!r}")
         return group
 
-    def _gateway(self) -> GatewaySettings | None:
+    def _gateway(self) -> GatewaySettings:
         domain = self._attempt(lambda: self._text("gateway_domain"))
         if domain and split_domain(domain) is None:
             self.problems.append(f"gateway_domain: {domain!r} is no domain name such as 'gateway.example.org' or '...:8443'")
         allowed = self._allowed_domains()
         if domain and allowed and (parts := split_domain(domain)) and not is_within(parts[0], allowed):
             self.problems.append(f"gateway_domain: {domain!r} is neither one of allowed_gateway_domains nor below one")
-        gateway = GatewaySettings(
+        return GatewaySettings(
             domain=domain,
             port=self._integer("gateway_port", 1, 65535),
             validate_certs=self.option("gateway_validate_certs"),
@@ -262,7 +264,6 @@ class _Reader:
             ssh_port=self._integer("ssh_port", 1, 65535),
             ssh_user=self.option("ssh_user") or "",
         )
-        return gateway if self.option("connect_with") == "gateway" else None
 
     def _allowed_domains(self) -> tuple[str, ...]:
         domains = []

@@ -78,7 +78,7 @@ class Settings:
     """The settings of one source.
 
     ``queries`` is what to ask the service, ``excludes`` which CVMs to leave out, ``gateway`` is None where no connection is set
-    up, and ``mask`` removes every API key that was read.
+    up, ``reach`` is the gateway also there, and ``mask`` removes every API key that was read.
     """
 
     path: str
@@ -96,6 +96,7 @@ class Settings:
     group_by: tuple[str, ...]
     group_prefix: str
     gateway: GatewaySettings | None
+    reach: GatewaySettings
     constructed: ConstructedSettings
     mask: Mask = field(repr=False)
     diagnostics: tuple[Diagnostic, ...]

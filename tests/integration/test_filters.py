@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator, live_cvms, make_fleet
+from ansible_collections.phala.cloud.tests.simulator import NESTED, App, Cvm, Simulator, live_cvms, make_fleet, render
+from ansible_collections.phala.cloud.tests.simulator.faults import Status
 from ansible_collections.phala.cloud.tests.simulator.selection import Filters, cvm_matches
 
-from .fleets import API, FLEET, NAMES, queries
+from .fleets import API, FLEET, NAMES, WEB, queries
 from .loading import Loaded
 
 FLAT_VERSION = "2025-10-28"
-VERSIONS = (FLAT_VERSION, "2026-01-21")
+FILTERS = frozenset(Filters.model_fields)
+VERSIONS = (FLAT_VERSION, "2026-06-23")
 
 
 @pytest.fixture(autouse=True)
@@ -56,11 +58,10 @@ def fleet(simulator: Simulator) -> None:
         ({"base_image": "dstack-0.5.5"}, ["api-2"], ["base_image=dstack-0.5.5"]),
         ({"base_image": "dev"}, ["web-3"], ["base_image=dev"]),
         ({"node": "prod12"}, ["api-2", "web-3"], ["node=prod12"]),
-        ({"node": ["prod5", "metal-9"]}, ["db", "web-2"], ["node=metal-9", "node=prod5"]),
+        ({"node": ["prod5", "prod9"]}, ["api-1", "db", "web-2"], ["node=prod5", "node=prod9"]),
         ({"search": "eb-2"}, ["web-1", "web-2", "web-3"], ["search=eb-2"]),
         ({"search": ["eb-2", "db"]}, ["db", "web-1", "web-2", "web-3"], ["search=db", "search=eb-2"]),
         ({"search": "web", "status": "stopped"}, ["web-2"], ["search=web status=stopped"]),
-        ({"region": "us-west-1"}, [], ["region=us-west-1"]),
     ],
     ids=str,
 )
@@ -76,20 +77,87 @@ def test_filters_choose_cvms(
     assert queries(simulator) == asked
 
 
-@pytest.mark.parametrize(("version", "names"), [(FLAT_VERSION, ["api-2"]), ("2026-01-21", ["api-1", "api-2"])])
+@pytest.mark.parametrize(("version", "names"), [(FLAT_VERSION, ["api-2"]), ("2026-06-23", ["api-1", "api-2"])])
 def test_word_of_service_stands_for_a_kms_slug_that_the_shape_does_not_show(
     version: str, names: list[str], inventory: Callable[..., Loaded]
 ) -> None:
     assert sorted(inventory({"filters": {"kms_slug": "kms-base-prod12"}, "api_version": version}).hosts) == names
 
 
-def test_word_of_service_stands_for_a_node_that_no_cvm_of_the_app_names(
+@pytest.mark.parametrize(
+    ("version", "names"), [("2026-06-23", ["db"]), (FLAT_VERSION, [])], ids=["node is shown", "teepod is shown"]
+)
+def test_service_decides_for_a_node_that_it_knows_and_no_cvm_has(
+    version: str, names: list[str], simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    loaded = inventory({"filters": {"node": "METAL-9"}, "api_version": version})
+    assert loaded.hosts == {}  # the stand-in compares letter case, and the plugin does not list what it did not return
+    loaded = inventory({"filters": {"node": "metal-9"}, "api_version": version})
+    assert sorted(loaded.hosts) == names
+    assert bool(loaded.warnings) is not bool(names)
+    assert simulator.requests[-1].path.endswith("/apps/filter-options")
+
+
+def test_service_does_not_decide_for_a_node_of_a_cvm_or_without_filter_options(
     simulator: Simulator, inventory: Callable[..., Loaded]
 ) -> None:
-    one, other = Cvm(name="one", physical_node="metal-9"), Cvm(name="other")
-    named = Cvm(name="named", node="metal-9")
-    simulator.fleet = (App(name="hidden", cvms=(one, other)), App(name="shown", cvms=(named, Cvm(name="beside"))))
-    assert sorted(inventory({"filters": {"node": "metal-9"}}).hosts) == ["named", "one", "other"]
+    simulator.fleet = (
+        App(name="hidden", cvms=(Cvm(name="one", physical_node="metal-9"),)),
+        App(name="shown", cvms=(Cvm(name="named", node="metal-9"), Cvm(name="beside"))),
+    )
+    assert sorted(inventory({"filters": {"node": "metal-9"}}).hosts) == ["named"]
+    simulator.fleet = FLEET
+    simulator.misbehave(Status(404), times=None, path="/apps/filter-options")
+    assert inventory({"filters": {"node": "metal-9"}}).hosts == {}
+
+
+def test_letter_case_does_not_matter(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.case_sensitive = False
+    options = {"filters": {"region": "us-west-1", "status": "RUNNING"}, "exclude_filters": [{"node": "PROD5"}]}
+    assert sorted(inventory(options).hosts) == ["web-1"]
+
+
+def test_base_image_is_matched_by_the_slug_of_the_catalogue(inventory: Callable[..., Loaded]) -> None:
+    slug = WEB.cvms[2].image_slug
+    assert slug != WEB.cvms[2].base_image
+    assert list(inventory({"filters": {"base_image": slug}}).hosts) == ["web-3"]
+
+
+IGNORED_FILTERS = [
+    ({"region": "MOON-1"}, "region: MOON-1 (they have 'EU-WEST-1', 'US-EAST-1', 'US-WEST-1')"),
+    ({"kms_type": "legacy", "status": "running"}, "kms_type: legacy (they have 'base', 'phala')"),
+    ({"base_image": "windows"}, "base_image: windows (they have 'dstack-0.5.5',"),
+    ({"node": "moon", "listed": True}, "node: moon (they have 'prod12',"),
+]
+
+
+@pytest.mark.parametrize(("filters", "words"), IGNORED_FILTERS, ids=str)
+def test_service_that_ignores_filters_does_not_list_the_fleet(
+    filters: dict[str, Any], words: str, simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    simulator.ignored_filters = FILTERS
+    loaded = inventory({"filters": filters})
+    assert loaded.hosts == {}
+    (warning,) = loaded.warnings
+    assert words in warning
+
+
+def test_service_that_ignores_the_status_is_a_line_at_v(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.ignored_filters = FILTERS
+    loaded = inventory({"filters": {"status": "paused"}}, verbosity=1)
+    assert (loaded.hosts, loaded.warnings) == ({}, [])
+    assert any("no CVM has the status of the query" in line and "'web-1'" in line for line in loaded.displayed)
+
+
+def test_service_decides_only_for_a_field_that_the_response_does_not_have(
+    simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    web, api = (render(app, NESTED) for app in (WEB, API))
+    for cvm in web["cvms"]:
+        del cvm["node_info"]["region"]
+    api["cvms"][0]["node_info"]["region"] = None
+    simulator.fleet = (web, api)
+    assert sorted(inventory({"filters": {"region": "EU-WEST-1"}}).hosts) == ["api-2", "web-1", "web-2", "web-3"]
 
 
 def test_node_is_met_by_the_name_of_the_teepod_too(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:

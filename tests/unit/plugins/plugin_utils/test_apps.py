@@ -41,13 +41,35 @@ def test_api_fields_come_through_unchanged(raw: dict[str, Any]) -> None:
 
 def test_app_is_all_of_its_metadata_but_the_lists_of_cvms() -> None:
     (cvm,) = read(app(FLAT, current_cvm=None, tomorrow=[1], profile={"display_name": None}))
-    assert cvm.core["app"] == {"id": "prj_1", "app_id": "a1", "name": "app", "tomorrow": [1], "profile": {"display_name": None}}
+    given = {"id": "prj_1", "app_id": "a1", "name": "app", "tomorrow": [1], "profile": {"display_name": None}}
+    null = dict.fromkeys(("created_at", "kms_type", "app_provision_type", "app_icon_url", "cvm_count"))
+    assert cvm.core["app"] == {**given, **null}
 
 
 def test_identity_is_the_account_and_the_identifiers_in_lower_case() -> None:
     (cvm,) = read(app({**NESTED, "vm_uuid": "U1", "instance_id": ""}))
     assert cvm.identity == ("me", "u1", None, "cvm_1")
     assert (cvm.identity.key, cvm.label) == (("me", "vm_uuid", "u1"), "'web' (vm_uuid 'u1')")
+
+
+@pytest.mark.parametrize(
+    ("fields", "identity"),
+    [
+        ({"id": 123}, ("me", None, None, "123")),
+        ({"id": 0, "vm_uuid": "u1"}, ("me", "u1", None, None)),
+        ({"instance_id": "0xABC"}, ("me", None, "abc", "cvm_1")),
+        ({"instance_id": None, "endpoints": [{"instance": "https://1C1c-8080.gw.org"}]}, ("me", None, "1c1c", "cvm_1")),
+    ],
+    ids=str,
+)
+def test_identifiers_of_every_version_identify_a_cvm(fields: dict[str, Any], identity: Any) -> None:
+    (cvm,) = read(app({**NESTED, **fields}))
+    assert cvm.identity == identity
+    assert read(condense_app(app({**NESTED, **fields}, current_cvm={**NESTED, **fields})))[0].core["is_current"]
+
+
+def test_number_0_as_id_identifies_nothing() -> None:
+    assert read(app({**NESTED, "id": 0})) == []
 
 
 @pytest.mark.parametrize("listed", [[], None])
@@ -119,6 +141,9 @@ def test_only_cvm_of_its_app_is_known(cvms: list[Any], fields: dict[str, Any], *
         (app(current_cvm=12), ["CVM of app 'app'", "int", "object"]),
         (app(current_cvm=[]), ["CVM of app 'app'", "list", "object"]),
         (app({**FLAT, "vm_uuid": ["u1"]}), ["vm_uuid of a CVM of app 'app'", "['u1']", "text"]),
+        (app({**FLAT, "vm_uuid": 1}), ["vm_uuid of a CVM of app 'app'", "1", "text"]),
+        (app({**FLAT, "id": True}), ["id of a CVM of app 'app'", "True", "text"]),
+        (app({**FLAT, "id": 1.5}), ["id of a CVM of app 'app'", "1.5", "text"]),
     ],
 )
 def test_wrong_structure_is_reported_with_the_app(raw_app: dict[str, Any], words: list[str]) -> None:
@@ -127,7 +152,9 @@ def test_wrong_structure_is_reported_with_the_app(raw_app: dict[str, Any], words
     assert [word for word in words if word not in fault] == []
 
 
-@pytest.mark.parametrize("raw_app", [app(FLAT), app(NESTED, current_cvm=NESTED), app(current_cvm={}), {"app_id": "a"}])
+@pytest.mark.parametrize(
+    "raw_app", [app(FLAT), app({**FLAT, "id": 7}), app(NESTED, current_cvm=NESTED), app(current_cvm={}), {"app_id": "a"}]
+)
 def test_structure_as_described_has_no_fault(raw_app: dict[str, Any]) -> None:
     assert app_fault(raw_app) is None
 
@@ -165,7 +192,12 @@ def test_known_shapes_are_accepted(cvms: list[Any]) -> None:
 
 
 raw_cvms = st.fixed_dictionaries(
-    {}, optional={**dict.fromkeys(IDENTIFIERS, st.sampled_from(["", "1", "2", None])), "name": st.sampled_from(["a", "b"])}
+    {},
+    optional={
+        **dict.fromkeys(IDENTIFIERS, st.sampled_from(["", "1", "2", None])),
+        "id": st.sampled_from([0, 1, "1"]),
+        "name": st.sampled_from(["a", "b"]),
+    },
 )
 
 

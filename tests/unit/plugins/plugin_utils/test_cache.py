@@ -13,7 +13,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._cache import Seal, St
 KEY = "phak_secret"
 URL = "https://phala.example.org/api/v1"
 APPS = [[{"app_id": "a" * 40, "name": "\ud800 {{ x }}"}], []]
-FLEET = StoredFleet(APPS, 1000)
+FLEET = StoredFleet(APPS, 1000, {}, [])
 
 
 def seal(**changes: Any) -> Seal:
@@ -23,7 +23,8 @@ def seal(**changes: Any) -> Seal:
 
 
 def test_signed_fleet_is_verified() -> None:
-    assert seal().verified(seal().signed(StoredFleet(APPS, 1000.5))) == StoredFleet(APPS, 1000.5)
+    fleet = StoredFleet(APPS, 1000.5, {"node": ["prod7"]}, ["a number was replaced"])
+    assert seal().verified(seal().signed(fleet)) == fleet
 
 
 @pytest.mark.parametrize(
@@ -80,4 +81,4 @@ def test_damaged_entry_is_not_verified(damage: Any) -> None:
 
 @pytest.mark.parametrize(("now", "age"), [(1000, 0), (1060.5, 60.5), (999, None)])
 def test_age_is_unknown_before_the_time_of_saving(now: float, age: float | None) -> None:
-    assert StoredFleet([], 1000).age(now) == age
+    assert StoredFleet([], 1000, {}, []).age(now) == age

@@ -18,6 +18,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._connection import (
     connect,
     group_connection,
     is_behind,
+    is_reachable,
     without_null_addresses,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import GatewaySettings
@@ -36,7 +37,16 @@ INSTANCE_ID, APP_ID = "1c" * 20, "ab" * 20
 
 
 def core(**values: Any) -> dict[str, Any]:
-    return {"instance_id": INSTANCE_ID, "app_id": APP_ID, "gateway_domain": "gw.example.org", **values}
+    return {
+        "instance_id": INSTANCE_ID,
+        "app_id": APP_ID,
+        "gateway_domain": "gw.example.org",
+        "gateway_enabled": True,
+        "status": "running",
+        "in_progress": False,
+        "is_dev": True,
+        **values,
+    }
 
 
 @pytest.mark.parametrize(
@@ -51,6 +61,9 @@ def core(**values: Any) -> dict[str, Any]:
         ({"instance_id": "ABCdef"}, {}, {"ansible_host": "abcdef-22.gw.example.org"}),
         ({"instance_id": None}, {}, {"ansible_host": f"{APP_ID}-22.gw.example.org"}),
         ({"instance_id": ""}, {}, {"ansible_host": f"{APP_ID}-22.gw.example.org"}),
+        ({"instance_id": "0xABC"}, {}, {"ansible_host": "abc-22.gw.example.org"}),
+        ({"instance_id": None, "app_id": "app_0Xdef"}, {}, {"ansible_host": "def-22.gw.example.org"}),
+        ({"gateway_enabled": None}, {}, {"ansible_host": f"{INSTANCE_ID}-22.gw.example.org"}),
     ],
 )
 def test_cvm_is_addressed_by_its_instance_id_below_the_domain(
@@ -76,9 +89,24 @@ def test_app_id_does_not_address_one_of_several_cvms() -> None:
 @pytest.mark.parametrize("name", ["instance_id", "app_id"])
 @pytest.mark.parametrize(
     "value",
-    ["a b", "a-22.evil.org", "a_b", "../a", "$(id)", "-oProxyCommand=id", "a\n", "%h", "a" * 58, "\N{KELVIN SIGN}", 12, ["a"]],
+    [
+        "a b",
+        "a-22.evil.org",
+        "a_b",
+        "../a",
+        "$(id)",
+        "-oProxyCommand=id",
+        "a\n",
+        "%h",
+        "a" * 58,
+        "\N{KELVIN SIGN}",
+        "xyz",
+        "0x",
+        12,
+        ["a"],
+    ],
 )
-def test_identifier_that_is_not_letters_and_digits_is_suspect(name: str, value: Any) -> None:
+def test_identifier_that_is_not_hexadecimal_is_suspect(name: str, value: Any) -> None:
     refusal = refused({"instance_id": value} if name == "instance_id" else {"instance_id": None, "app_id": value})
     assert refusal.is_suspect
     assert refusal.reason.startswith(f"its {name} ")
@@ -95,16 +123,40 @@ def test_domain_of_the_api_that_is_none_is_suspect_and_not_made_up_for(domain: A
     ("values", "reason", "fix"),
     [
         ({"gateway_domain": None}, "the API names no gateway domain and gateway_domain is not set", "Set gateway_domain"),
-        (
-            {"instance_id": None, "app_id": None},
-            "it has neither an instance id nor an app id",
-            "Refresh the instance id through the service, then run the command again",
-        ),
+        ({"instance_id": None, "app_id": None}, "it has neither an instance id nor an app id", "Refresh the CVM's instance id"),
+        ({"gateway_enabled": False}, "its gateway is disabled", "Enable the gateway"),
+        ({"gateway_enabled": False, "gateway_domain": None}, "its gateway is disabled", "Enable the gateway"),
     ],
 )
-def test_cvm_without_an_address_says_why(values: dict[str, Any], reason: str, fix: str) -> None:
+def test_cvm_without_an_address_says_why_and_what_to_do(values: dict[str, Any], reason: str, fix: str) -> None:
     refusal = refused(values)
-    assert (refusal.reason, refusal.fix, refusal.is_suspect) == (reason, fix, False)
+    assert (refusal.reason, refusal.is_suspect) == (reason, False)
+    assert refusal.fix.startswith(fix)
+
+
+@pytest.mark.parametrize(
+    ("values", "ssh_port", "reachable"),
+    [
+        ({}, 22, True),
+        ({"status": "Running"}, 22, True),
+        ({"in_progress": None}, 22, True),
+        ({"is_dev": False}, 2222, True),
+        ({"is_dev": None}, 22, False),
+        ({"is_dev": False}, 22, False),
+        ({"status": "stopped"}, 22, False),
+        ({"status": None}, 22, False),
+        ({"in_progress": True}, 22, False),
+        ({"gateway_enabled": False}, 22, False),
+        ({"instance_id": "x"}, 22, False),
+        ({"gateway_domain": None}, 22, False),
+    ],
+    ids=str,
+)
+def test_cvm_is_reachable_if_it_runs_a_server_behind_the_gateway(
+    values: dict[str, Any], ssh_port: int, *, reachable: bool
+) -> None:
+    gateway = replace(GATEWAY, ssh_port=ssh_port)
+    assert is_reachable(gateway, core(**values), connect(gateway, core(**values), is_only_cvm=True)) is reachable
 
 
 @pytest.mark.parametrize("domain", ["example.org", "gw.example.org", "a.b.Example.ORG:8443", "example.org."])

@@ -17,6 +17,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import (
     UndecidableError,
     consumed,
     select_cvms,
+    unshown_nodes,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 
@@ -44,7 +45,7 @@ def uuids(selected: tuple[list[Cvm], Any]) -> list[Any]:
         ({**dict.fromkeys(("id", "name", "cvms", "current_cvm")), "app_id": "a1"}, Level.VERY_VERBOSE, ["left out app", "'a1'"]),
         (app(), Level.VERY_VERBOSE, ["left out app 'app'"]),
         (app({**FLAT, "deleted_at": "2026-01-01"}), Level.VERY_VERBOSE, ["left out CVM 'web'", "2026-01-01"]),
-        (app({"name": "web", "status": "creating"}), Level.VERBOSE, ["left out a CVM of app 'app'", "no identifier"]),
+        (app({"name": "web", "status": "creating"}), Level.VERBOSE, ["left out CVMs that have no identifier"]),
     ],
     ids=["bare", "minimal", "empty", "deleted", "without identifier"],
 )
@@ -81,9 +82,10 @@ TWIN = {**FLAT, "name": "twin"}
     [
         [app(FLAT), app(TWIN, id="prj_2", app_id="a2")],
         [app({**FLAT, "id": "1"}, {**TWIN, "id": "2"})],
+        [app(FLAT, {**TWIN, "vm_uuid": "U1"})],
         [app({**FLAT, "instance_id": "i"}, {**TWIN, "vm_uuid": "u2", "instance_id": "I"})],
     ],
-    ids=["two apps", "one app", "instance id"],
+    ids=["two apps", "one app", "one identity", "instance id"],
 )
 def test_two_cvms_of_one_identifier_fail_unless_one_is_excluded(apps: list[Any]) -> None:
     with pytest.raises(AmbiguousError, match=r"'web' of app 'a1' and 'twin' of app 'a1'.*exclude_filters"):
@@ -97,8 +99,9 @@ def test_two_cvms_of_one_identifier_fail_unless_one_is_excluded(apps: list[Any])
 @pytest.mark.parametrize(
     ("raw", "name", "value"),
     [
-        *((FLAT, name, "R") for name in ("region", "base_image", "instance_type", "kms_type", "kms_slug")),
-        (FLAT, "listed", "false"),
+        *(({**FLAT, name: None}, name, "R") for name in ("base_image", "instance_type", "kms_type", "kms_slug")),
+        ({**FLAT, "region_identifier": None}, "region", "R"),
+        ({**FLAT, "listed": None}, "listed", "false"),
         ({**FLAT, "listed": "false"}, "listed", "false"),
         ({**FLAT, "listed": 0}, "listed", "false"),
         ({**FLAT, "region_identifier": ["R"]}, "region", "R"),
@@ -106,15 +109,68 @@ def test_two_cvms_of_one_identifier_fail_unless_one_is_excluded(apps: list[Any])
     ],
 )
 def test_cvm_that_does_not_show_the_value_does_not_meet_the_filter(raw: dict[str, Any], name: str, value: str) -> None:
-    cvms, (diagnostic,) = select(app(raw), **{name: (value,)})
+    cvms, (left_out, warning) = select(app(raw), **{name: (value,)})
     assert cvms == []
-    assert "'web'" in diagnostic.text
-    assert f"{name}: {value}" in diagnostic.text
+    assert f"CVM 'web' (vm_uuid 'u1') of the query {{{name}: {value}}}" in left_out.text
+    assert warning.level is Level.WARNING
+    assert warning.subjects[0].startswith(f"{name}: {value} (they have ")
+
+
+def test_app_that_misses_only_the_status_is_a_line_at_v() -> None:
+    regions = {"region": ("r",), "status": ("paused",)}
+    diagnostics = select(app({**FLAT, "region_identifier": "R"}), **regions)[1]
+    assert [diagnostic.level for diagnostic in diagnostics] == [Level.VERBOSE, Level.VERY_VERBOSE]
+    diagnostics = select(app({**FLAT, "region_identifier": "Q"}), **regions)[1]
+    assert diagnostics[-1].subjects == ("region: r (they have 'Q')", "status: paused (they have 'running')")
+
+
+def test_app_is_kept_quietly_if_one_of_its_cvms_matches() -> None:
+    cvms, diagnostics = select(app(FLAT, {**FLAT, "vm_uuid": "u2", "kms_type": "base"}), kms_type=("base",))
+    assert [cvm.core["vm_uuid"] for cvm in cvms] == ["u2"]
+    assert {diagnostic.level for diagnostic in diagnostics} == {Level.VERY_VERBOSE}
+
+
+@pytest.mark.parametrize(
+    ("raw_app", "hidden"),
+    [
+        (app(FLAT, cvm_count=2), "counts 2 and shows 1"),
+        (app(cvm_count=1), "counts 1 and shows 0"),
+        (app(FLAT, {**FLAT, "vm_uuid": "u2", "deleted_at": "now"}, cvm_count=2), None),
+        (app(FLAT, cvm_count=0), None),
+        (app(FLAT, current_cvm={**FLAT, "vm_uuid": "u2"}, cvm_count=2), None),
+        (app(FLAT, cvm_count=None), None),
+    ],
+)
+def test_app_that_counts_more_cvms_than_it_shows_is_a_warning(raw_app: dict[str, Any], hidden: str | None) -> None:
+    warnings = [diagnostic for diagnostic in select(raw_app)[1] if diagnostic.level is Level.WARNING]
+    assert [subject for warning in warnings for subject in warning.subjects] == (
+        [f"app 'app' (app_id 'a1') {hidden}"] if hidden else []
+    )
+
+
+def test_app_id_of_another_app_does_not_make_a_cvm_the_only_one() -> None:
+    other = {**FLAT, "vm_uuid": "u2"}
+    cvms, _diagnostics = select(app(FLAT), app(other, id="prj_2", app_id="0xA1"), app({**FLAT, "vm_uuid": "u3"}, app_id="b"))
+    assert [cvm.is_only_cvm for cvm in cvms] == [False, False, True]
+    queries: list[Any] = [{}, {}]
+    (cvm,), _diagnostics = select_cvms(queries, [], [[app(FLAT)], [app(FLAT)]], account="")
+    assert cvm.is_only_cvm
+
+
+def test_values_of_node_that_no_cvm_has_are_found() -> None:
+    apps = [[app(FLAT), app({**NESTED, "node_info": {"name": "Prod9"}})]]
+    assert unshown_nodes([{"node": ("PROD7",)}, {"node": ("prod9",)}, {"node": ("Metal",)}, {}], apps) == {"metal"}
 
 
 def test_decision_of_the_service_applies_to_a_field_that_the_shape_lacks() -> None:
     assert select(app(NESTED), kms_slug=("k",))[0]
-    assert select(app(NESTED, {**FLAT, "kms_slug": "other"}), kms_slug=("other",))[0]
+    assert uuids(select(app(NESTED, {**FLAT, "kms_slug": "other"}), kms_slug=("other",))) == ["u1"]
+
+
+def test_id_alone_does_not_make_two_cvms_one() -> None:
+    assert uuids(select(app({**FLAT, "id": 5}, {**FLAT, "vm_uuid": "u2", "id": 5}))) == ["u1", "u2"]
+    with pytest.raises(AmbiguousError, match="two CVMs have the id '5'"):
+        select(app({**NESTED, "id": 5}), app({**NESTED, "id": "5"}, id="prj_2"))
 
 
 def test_exclusion_by_a_field_that_the_response_does_not_show_is_undecidable() -> None:

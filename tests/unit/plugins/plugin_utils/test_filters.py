@@ -12,23 +12,27 @@ import pytest
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES, Cvm, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import (
     FILTERED_VARIABLES,
-    decided_by_service,
     is_excluded,
     single_valued,
-    unmet_filter,
+    unmet_filters,
 )
 
 
-def cvm(*nodes: str, hidden: frozenset[str] = frozenset(), **values: Any) -> Cvm:
+def cvm(*nodes: str | None, hidden: frozenset[str] = frozenset(), shows_teepod: bool = False, **values: Any) -> Cvm:
     core: Any = {**dict.fromkeys(CORE_VARIABLES), **values}
-    return Cvm(Identity("", "u1", None, None), core, {}, nodes, hidden, is_only_cvm=True)
+    images = (values.get("base_image"), values.get("image_slug"))
+    return Cvm(Identity("", "u1", None, None), core, {}, nodes, images, shows_teepod, hidden, frozenset(), is_only_cvm=True)
+
+
+def unmet(query: Any, *cvms: Cvm, nodes_of_service: frozenset[str] = frozenset()) -> list[set[str]]:
+    return [set(missed) for missed in unmet_filters(query, cvms, nodes_of_service)]
 
 
 def test_each_filter_but_search_and_node_is_compared_with_its_core_variable() -> None:
     assert set(FILTERED_VARIABLES) <= set(CORE_VARIABLES)
     for name in set(FILTERED_VARIABLES) - {"node", "listed"}:
-        assert unmet_filter(cvm(**{name: "x"}), {name: ("y", "x")}, ()) is None
-        assert unmet_filter(cvm(**{name: None}), {name: ("None", "x")}, ()) == name
+        assert unmet({name: ("y", "X")}, cvm(**{name: "x"}), cvm(**{name: None})) == [set(), {name}]
+        assert unmet({name: ("None",)}, cvm(**{name: None})) == [{name}]
 
 
 def test_lists_become_one_query_for_each_combination_but_for_status() -> None:
@@ -40,33 +44,48 @@ def test_lists_become_one_query_for_each_combination_but_for_status() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "query", "unmet"),
+    ("values", "query", "missed"),
     [
-        ({"base_image": "dstack-dev-0.5.7"}, {"base_image": ("dev",)}, None),
-        ({"base_image": "dstack-0.5.7"}, {"base_image": ("dev",)}, "base_image"),
-        ({"listed": True}, {"listed": ("true",)}, None),
-        ({"listed": False}, {"listed": ("true",)}, "listed"),
-        ({"region": "R", "status": "s"}, {"region": ("R",), "status": ("t",)}, "status"),
-        ({"region": "R", "status": "s"}, {"region": ("Q",), "status": ("t",)}, "region"),
+        ({"base_image": "dstack-dev-0.5.7"}, {"base_image": ("DEV",)}, set()),
+        ({"base_image": "dstack-dev-0.5.7", "image_slug": "dstack-dev-0.5.7-9b6a5239"}, {"base_image": ("0.5.7-9b6a",)}, set()),
+        ({"base_image": "dstack-0.5.7"}, {"base_image": ("dev",)}, {"base_image"}),
+        ({"listed": True}, {"listed": ("true",)}, set()),
+        ({"listed": False}, {"listed": ("true",)}, {"listed"}),
+        ({"listed": "true"}, {"listed": ("true",)}, {"listed"}),
+        ({"region": "US-WEST-1", "status": "s"}, {"region": ("us-west-1",), "status": ("t",)}, {"status"}),
+        ({"region": "R", "status": "s"}, {"region": ("Q",), "status": ("t",)}, {"region", "status"}),
+        ({"region": "US-WEST-1"}, {"region": ("US-WEST",)}, {"region"}),
+        ({"region": ["r"]}, {"region": ("r",)}, {"region"}),
     ],
 )
-def test_first_filter_that_a_cvm_does_not_match_is_named(values: dict[str, Any], query: Any, unmet: str | None) -> None:
-    assert unmet_filter(cvm(**values), query, ()) == unmet
-    assert is_excluded(cvm(**values), query) is (unmet is None)
+def test_filters_that_a_cvm_does_not_match_are_named(values: dict[str, Any], query: Any, missed: set[str]) -> None:
+    assert unmet(query, cvm(**values)) == [missed]
+    assert is_excluded(cvm(**values), query) is (missed == set())
 
 
-def test_filters_that_the_service_has_decided_are_not_decided_again() -> None:
-    assert unmet_filter(cvm(), {"kms_slug": ("k",), "search": ("s",)}, {"kms_slug", "search"}) is None
+def test_service_decides_what_a_cvm_does_not_show() -> None:
+    query = {"kms_slug": ("k",), "search": ("s",)}
+    assert unmet(query, cvm(hidden=frozenset({"kms_slug", "region"}))) == [set()]
+    assert unmet(query, cvm()) == [{"kms_slug"}]
 
 
-def test_node_is_decided_by_the_service_where_no_cvm_of_the_app_has_the_name() -> None:
-    query = {"node": ("prod7",)}
-    assert decided_by_service(query, [cvm("prod7"), cvm("prod9")]) == {"search"}
-    assert decided_by_service(query, [cvm("prod9")]) == {"search", "node"}
-    assert decided_by_service({}, []) == {"search"}
+def test_cvm_that_shows_why_its_app_was_returned_says_nothing_of_the_others() -> None:
+    hiding = cvm(hidden=frozenset({"region"}))
+    query = {"region": ("r",)}
+    assert unmet(query, cvm(region="r"), hiding) == [set(), {"region"}]
+    assert unmet(query, cvm(region="q"), hiding) == [{"region"}, set()]
 
 
-def test_service_decides_what_no_cvm_of_the_app_shows() -> None:
-    hidden = frozenset({"kms_slug", "region"})
-    assert decided_by_service({}, [cvm(hidden=hidden)]) == {"search", *hidden}
-    assert decided_by_service({}, [cvm(hidden=hidden), cvm(hidden=frozenset({"region"}))]) == {"search", "region"}
+@pytest.mark.parametrize(
+    ("candidate", "known", "missed"),
+    [
+        (cvm("prod7"), set(), set()),
+        (cvm("metal-7", "PROD7", shows_teepod=True), set(), set()),
+        (cvm("prod9"), set(), {"node"}),
+        (cvm("prod9"), {"prod7"}, set()),
+        (cvm(None, "prod9", shows_teepod=True), {"prod7"}, {"node"}),
+    ],
+    ids=["node", "teepod", "another", "known to the service", "another teepod"],
+)
+def test_node_is_compared_with_the_names_that_a_cvm_has(candidate: Cvm, known: set[str], missed: set[str]) -> None:
+    assert unmet({"node": ("Prod7",)}, candidate, nodes_of_service=frozenset(known)) == [missed]

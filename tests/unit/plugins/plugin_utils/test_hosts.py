@@ -25,7 +25,9 @@ def core(**values: Any) -> Any:
 
 
 def cvm(fields: dict[str, Any], **values: Any) -> Cvm:
-    return Cvm(Identity("", "u1", None, None), core(name="web", **values), fields, (), frozenset(), is_only_cvm=True)
+    identity = Identity("", "u1", None, None)
+    nothing: frozenset[str] = frozenset()
+    return Cvm(identity, core(name="web", **values), fields, (), (), False, nothing, nothing, is_only_cvm=True)
 
 
 def variables(fields: dict[str, Any], prefix: str = "p_", suffix: str = "") -> tuple[dict[str, Any], list[Any]]:

@@ -11,9 +11,19 @@ import pytest
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import FILTERED_VARIABLES
-from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import FLAT, NESTED, SHAPES, SPARSE, Shape, shape_of
+from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import (
+    FLAT,
+    NESTED,
+    SHAPES,
+    SPARSE,
+    Shape,
+    image_names,
+    node_names,
+    shape_of,
+)
 
 SHARED = {
+    "id": "cvm_1",
     "vm_uuid": "u1",
     "instance_id": "i1",
     "app_id": "a1",
@@ -22,10 +32,20 @@ SHARED = {
     "kms_type": "phala",
     "kms_id": "kms-1",
     "listed": False,
+    "created_at": "2025-01-01T00:00:00Z",
     "updated_at": "2026-01-01T00:00:00Z",
+    "compose_hash": "c0ffee",
+    "gateway_enabled": True,
+    "in_progress": False,
 }
 APP = {"app_id": "a1", "name": "shop", "team_slug": "s", "team_name": "n"}
-OF_ALL = {**SHARED, "app_name": "shop", "is_current": True, "app": APP}
+OF_ALL = {
+    **{name: value for name, value in SHARED.items() if name != "id"},
+    "cvm_id": "cvm_1",
+    "app_name": "shop",
+    "is_current": True,
+    "app": APP,
+}
 SIZED = {"vcpu": 2, "memory": 4096, "disk_size": 40, "gpu_count": 8, "instance_type": "tdx.medium"}
 PLACED = {"region": "US-WEST-1", "node": "prod7", "node_id": 7, "base_image": "dstack-dev-0.5.7", "is_dev": True}
 TEAM = {"team_slug": "s", "team_name": "n"}
@@ -37,11 +57,21 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             **SHARED,
             "resource": {"vcpu": 2, "memory_in_gb": 4, "disk_in_gb": 40, "gpus": 8, "instance_type": "tdx.medium"},
             "node_info": {"region": "US-WEST-1", "name": "prod7", "id": 7},
-            "os": {"name": "dstack-dev-0.5.7", "is_dev": True},
+            "os": {"name": "dstack-dev-0.5.7", "version": "0.5.7", "is_dev": True, "os_image_hash": "9b6a5239a1b2"},
+            "endpoints": [{"app": "https://a1-80.gw.example.org", "instance": "https://b2-80.gw.example.org"}],
             "gateway": {"base_domain": "gw.example.org:8443"},
             "workspace": {"slug": "s", "name": "n"},
         },
-        {**OF_ALL, **SIZED, **PLACED, **TEAM, "gateway_domain": "gw.example.org:8443"},
+        {
+            **OF_ALL,
+            **SIZED,
+            **PLACED,
+            **TEAM,
+            "os_version": "0.5.7",
+            "app_urls": ["https://a1-80.gw.example.org"],
+            "instance_urls": ["https://b2-80.gw.example.org"],
+            "gateway_domain": "gw.example.org:8443",
+        },
     ),
     "flat": (
         {
@@ -79,8 +109,36 @@ def test_cvm_of_each_shape_has_every_core_variable(shape: Shape) -> None:
 @every_shape
 def test_each_shape_hides_just_the_filters_whose_value_it_does_not_have(shape: Shape) -> None:
     raw, core = EXAMPLES[shape.name]
-    assert shape.hidden == {name for name in FILTERED_VARIABLES if core.get(name) is None}
-    assert set(filter(None, shape.node_names(raw))) == ({"prod7"} if "node" in core else set())
+    assert shape.hidden(raw) == shape.lacks == {name for name in FILTERED_VARIABLES if core.get(name) is None}
+    assert shape.paths.keys() == set(FILTERED_VARIABLES)
+    assert set(filter(None, node_names(raw))) == ({"prod7"} if "node" in core else set())
+
+
+@pytest.mark.parametrize(
+    ("raw", "hidden"),
+    [
+        ({"resource": {"instance_type": None}}, {"node", "region", "base_image"}),
+        ({"resource": {}, "node_info": None, "os": {"name": "x"}}, {"instance_type"}),
+        ({"resource": None, "node_info": {"name": None}, "os": "x", "kms_slug": None}, {"region"}),
+    ],
+)
+def test_field_is_hidden_if_the_cvm_does_not_have_it_and_null_is_a_value(raw: dict[str, Any], hidden: set[str]) -> None:
+    shared = dict.fromkeys(("kms_type", "listed", "status"))
+    assert NESTED.hidden({**shared, **raw}) - {"kms_slug"} == hidden
+    assert ("kms_slug" in NESTED.hidden({**shared, **raw})) is ("kms_slug" not in raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "names"),
+    [
+        ({"os": {"name": "dstack-0.5.7", "os_image_hash": "9b6a5239a1b2"}}, ("dstack-0.5.7", "dstack-0.5.7-9b6a5239")),
+        ({"os": {"name": "dstack-0.5.7", "os_image_hash": None}}, ("dstack-0.5.7",)),
+        ({"os": {"os_image_hash": "9b6a5239a1b2"}}, (None,)),
+        ({"base_image": "dstack-0.5.7"}, ("dstack-0.5.7",)),
+    ],
+)
+def test_image_has_a_name_and_a_slug(raw: dict[str, Any], names: tuple[Any, ...]) -> None:
+    assert image_names(raw) == names
 
 
 def test_shapes_are_told_apart_by_fields_that_no_other_shape_has() -> None:
@@ -120,6 +178,17 @@ def test_cvm_with_fields_of_both_shapes_is_nested() -> None:
         ({"resource": 1, "gateway": [], "os": "x", "node_info": 2, "workspace": "y"}, {"node": None, "memory": None}),
         ({"resource": {}, "app_id": None}, {"app_id": "a1"}),
         ({"memory": 1, "app_id": ""}, {"app_id": "a1"}),
+        ({"id": 0}, {"cvm_id": None}),
+        ({"id": 123}, {"cvm_id": 123}),
+        ({"in_progress": False, "progress": {"target": "running"}}, {"in_progress": True}),
+        ({"in_progress": True, "progress": None}, {"in_progress": True}),
+        ({"in_progress": "x", "progress": {"target": None}}, {"in_progress": None}),
+        ({"endpoints": None}, {"app_urls": None, "instance_urls": None, "instance_id": None}),
+        ({"endpoints": [{"app": "https://a-1.b"}, 7, {"instance": 7}]}, {"app_urls": ["https://a-1.b"], "instance_urls": []}),
+        ({"endpoints": [{"instance": "https://1C-8080.gw.org"}]}, {"instance_id": "1c"}),
+        ({"endpoints": [{"instance": "https://x-80.gw"}, {"instance": "https://2c-443s.gw"}]}, {"instance_id": "2c"}),
+        ({"endpoints": [{"instance": "https://1c-80.gw"}], "instance_id": "9f"}, {"instance_id": "9f"}),
+        ({"endpoints": [{"app": "https://1c-80.gw", "instance": "https://1c-80.gw"}]}, {"instance_id": None}),
     ],
     ids=str,
 )
