@@ -96,7 +96,11 @@ def test_options_of_the_tunnel_are_variables_of_the_group(
         ({"gateway_domain": "gw.org"}, {"gateway_port": 99}, {"ansible_host": f"{INSTANCE_ID}-22.gw.org"}),
         ({"gateway_domain": "GW.Org."}, {}, {"ansible_host": f"{INSTANCE_ID}-22.gw.org"}),
         ({"gateway_domain": "gw.org"}, {"gateway_domain": "other.org:1"}, {"ansible_host": f"{INSTANCE_ID}-22.gw.org"}),
-        ({"gateway_domain": None}, {"gateway_domain": "other.org"}, {"ansible_host": f"{INSTANCE_ID}-22.other.org"}),
+        (
+            {"gateway_domain": None, "gateway_enabled": True},
+            {"gateway_domain": "other.org"},
+            {"ansible_host": f"{INSTANCE_ID}-22.other.org"},
+        ),
         (
             {"gateway_domain": None},
             {"gateway_domain": "other.org:1", "gateway_port": 99},
@@ -132,8 +136,11 @@ def test_gateway_domain_variable_is_the_text_of_the_api(simulator: Simulator, in
     assert inventory().hosts["solo"]["phala_gateway_domain"] == "GW.Org.:8443"
 
 
+SOLO = Cvm(name="db", instance_id=None)
+
 UNADDRESSABLE = [
-    ({"gateway_domain": None}, "names no gateway domain", False),
+    ({"gateway_domain": None, "gateway_enabled": True}, "names no gateway domain", False),
+    ({"gateway_enabled": False}, "its gateway is disabled", False),
     ({"instance_id": None, "gateway_domain": "gw.org"}, "its app has other CVMs", False),
     ({"gateway_domain": "gw.org/path"}, "gateway domain", True),
     ({"gateway_domain": "-oProxyCommand=id"}, "gateway domain", True),
@@ -161,12 +168,49 @@ def test_host_without_an_address_is_never_reached_by_its_name(
     for words in ("ProxyCommand=", reason, "connect_with: none", "exit 1"):
         assert words in variables["ansible_ssh_common_args"]
     (value,) = fields.values() if len(fields) == 1 else [None]
-    assert value is None or value not in variables["ansible_ssh_common_args"]
+    assert not value or value not in variables["ansible_ssh_common_args"]
     assert loaded.gateways == {"phala_gateway": ["other"]}
     (line,) = [line for line in loaded.displayed if "no ansible_host" in line]
     assert line.startswith("[WARNING]") == suspect
     assert "'evil.example.org'" in line
     assert reason in line
+
+
+@pytest.mark.parametrize(
+    ("fields", "fix"),
+    [
+        ({"gateway_enabled": False}, "its gateway is disabled: 'solo' (vm_uuid '"),
+        ({"gateway_enabled": False}, "Enable the gateway of the CVM in the service"),
+        ({"gateway_domain": None, "gateway_enabled": True}, "Set gateway_domain"),
+        ({"instance_id": None}, "Refresh the instance id through the service"),
+    ],
+    ids=str,
+)
+def test_running_dev_image_without_an_address_is_a_warning_with_the_fix(
+    fields: dict[str, Any], fix: str, simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    dev = {"base_image": "dstack-dev-0.5.7", **fields}
+    other = Cvm(name="other")
+    simulator.fleet = (App(name="app", cvms=(Cvm(name="solo", **dev), other)),)
+    (warning,) = inventory().warnings
+    assert fix in warning
+    simulator.fleet = (App(name="app", cvms=(Cvm(name="solo", **dev, status="stopped"), other)),)
+    assert inventory().warnings == []
+
+
+def test_replicas_without_instance_ids_are_addressed_by_those_in_their_endpoints(
+    simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    cvms = tuple(Cvm(name=f"web-{number}", instance_id=f"0x{number}A", shows_instance_id=False) for number in (1, 2))
+    simulator.fleet = (App(name="web", cvms=cvms, app_id="app_0xAB"), App(name="db", app_id="0xCD", cvms=(SOLO,)))
+    loaded = inventory()
+    assert {name: host.partition("-22.")[0] for name, host in loaded.values("ansible_host").items()} == {
+        "web-1": "1a",
+        "web-2": "2a",
+        "db": "cd",
+    }
+    assert loaded.values("phala_instance_id") == {"web-1": "1a", "web-2": "2a", "db": None}
+    assert loaded.warnings == []
 
 
 def test_many_suspect_hosts_are_one_warning(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
