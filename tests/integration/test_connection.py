@@ -102,7 +102,7 @@ def test_options_of_the_tunnel_are_variables_of_the_group(
             {"ansible_host": f"{INSTANCE_ID}-22.other.org"},
         ),
         (
-            {"gateway_domain": None},
+            {"gateway_domain": None, "gateway_enabled": True},
             {"gateway_domain": "other.org:1", "gateway_port": 99},
             {"ansible_host": f"{INSTANCE_ID}-22.other.org", "ansible_port": 1},
         ),
