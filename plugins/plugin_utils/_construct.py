@@ -5,17 +5,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.errors import AnsibleParserError, AnsibleUndefinedVariable
+from ansible.template import Templar
+from jinja2 import Environment, TemplateSyntaxError
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._interrupts import reraise_swallowed_interrupt
 from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import ConstructedSettings
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker
+
+HAS_TYPES = hasattr(Templar, "evaluate_expression")  # since 2.19
+
+_JSON = "json:"  # what follows is JSON, which core then makes no other value of
 
 
 @dataclass
@@ -81,12 +88,13 @@ class Expressions:
         options, plugin = self._constructed, self._plugin
         recorder = Recorder(host)
         known = dict(variables)
-        with self._recorded_by(recorder), seeing(plugin.templar, known):
+        with self._recorded_by(recorder), seeing(plugin.templar, known), _evaluating(plugin, _typed):
             plugin._set_composite_vars(options.compose, known, host, strict=options.strict)
             # Two harmless texts joined by an expression can be a template, so each result is marked anew.
             recorder.variables, recorder.left_out = marker.mark_variables(recorder.variables)
             known.update(recorder.variables)
             plugin._add_host_to_composed_groups(options.groups, known, host, strict=options.strict, fetch_hostvars=False)
+        with self._recorded_by(recorder), seeing(plugin.templar, known), _evaluating(plugin, _group_key):
             plugin._add_host_to_keyed_groups(options.keyed_groups, known, host, strict=options.strict, fetch_hostvars=False)
         return recorder
 
@@ -98,7 +106,7 @@ class Expressions:
         plugin = self._plugin
         try:
             with seeing(plugin.templar, variables):
-                if not hasattr(plugin.templar, "evaluate_expression"):
+                if not HAS_TYPES:
                     # Before 2.19 a result is returned as text, so its type must be queried inside the template.
                     is_boolean = plugin._compose(f"({condition}) is boolean", variables)
                 result = plugin._compose(condition, variables)
@@ -107,7 +115,7 @@ class Expressions:
             raise _failure("host_filters", condition, hint) from None
         except Exception as error:  # before 2.19 an expression raises whatever Python raises in it
             raise _failure("host_filters", condition, error) from None
-        if hasattr(plugin.templar, "evaluate_expression"):
+        if HAS_TYPES:
             is_boolean = isinstance(result, bool)
         if not is_boolean:
             raise AnsibleParserError(
@@ -117,20 +125,19 @@ class Expressions:
         return bool(result)
 
     def name(self, template: str, variables: Mapping[str, Any]) -> str:
-        """Render one of hostnames for a host, to nothing where a variable in it is undefined.
+        """Render one of hostnames for a host, to nothing where it fails for that host, such as for a null.
 
-        :raises AnsibleParserError: when it fails, or is undefined and ``strict`` is set
+        :param variables: take precedence over extra variables
+        :raises AnsibleParserError: when it does not parse, or fails and ``strict`` is set
         """
         templar = self._plugin.templar
         try:
-            with seeing(templar, variables):
-                text = str(templar.template(template))
-        except AnsibleUndefinedVariable as error:
-            if self._constructed.strict:
+            with seeing(templar, {**self._plugin._vars, **variables}):
+                text = str(templar.template(template)).strip()  # a block scalar ends in a line break
+        except Exception as error:  # as above
+            if self._constructed.strict or not _parses(template):
                 raise _failure("hostnames", template, error) from None
             return ""
-        except Exception as error:  # as above
-            raise _failure("hostnames", template, error) from None
         return "" if text == "None" else text  # some versions render a null alone as this text
 
     @contextmanager
@@ -140,6 +147,43 @@ class Expressions:
             yield
         finally:
             self._plugin.inventory = inventory
+
+
+@contextmanager
+def _evaluating(plugin: Any, evaluate: Callable[[Callable[..., Any], str, Any], Any]) -> Iterator[None]:
+    """Have the plugin's expressions evaluated by a function of core's own evaluation, the expression and the variables."""
+    core = plugin._compose
+    plugin._compose = lambda expression, variables, *_rest, **_options: evaluate(core, expression, variables)
+    try:
+        yield
+    finally:
+        plugin._compose = core
+
+
+def _typed(core: Callable[..., Any], expression: str, variables: Any) -> Any:
+    """Return the value of an expression with the type that it has in the expression.
+
+    Before 2.19 core returns text, of which it then makes a boolean, a list or the like, such as of an app's name ``True``.
+    """
+    if HAS_TYPES:
+        return core(expression, variables)
+    text = core(f"{_JSON!r} ~ (({expression}) | to_json)", variables)
+    return json.loads("".join((text, ""))[len(_JSON) :])
+
+
+def _group_key(core: Callable[..., Any], expression: str, variables: Any) -> Any:
+    """Return the key of a keyed group; core accepts neither numbers nor booleans."""
+    value = _typed(core, expression, variables)
+    return str(value) if isinstance(value, (bool, int, float)) else value
+
+
+def _parses(template: str) -> bool:
+    """Return whether a template can be right for some variables; it may still use a filter that does not exist."""
+    try:
+        Environment().parse(template)  # noqa: S701 - nothing is rendered
+    except TemplateSyntaxError:
+        return False
+    return True
 
 
 @contextmanager

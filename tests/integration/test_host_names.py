@@ -242,12 +242,11 @@ def test_template_that_fails_under_strict_fails_the_source(
     assert [word for word in ["hostnames", template, *words] if word not in reason] == []
 
 
-@pytest.mark.parametrize("template", ["{{ 1 / 0 }}", "{{ name | nofilter }}", "{{ name"])
-def test_template_that_is_wrong_always_fails_the_source(template: str, simulator: Simulator, refusal: Callable[..., str]) -> None:
+def test_template_that_does_not_parse_fails_the_source(simulator: Simulator, refusal: Callable[..., str]) -> None:
     simulator.fleet = FLEET
-    reason = refusal({"hostnames": [template, "name"]})
+    reason = refusal({"hostnames": ["{{ name", "name"]})
     assert "hostnames" in reason
-    assert template in reason
+    assert "{{ name" in reason
 
 
 def test_text_of_the_api_is_not_run_in_a_name(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
