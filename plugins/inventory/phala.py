@@ -45,11 +45,18 @@ options:
   profile:
     description:
       - The profile of the CLI's credentials file to use, by its name, its workspace's slug or its workspace's name.
-      - The default is the profile that is current there.
-      - Written here, it goes before the key of the environment variable E(PHALA_CLOUD_API_KEY). O(api_key) goes before it.
-      - The file is C(credentials.json) in the folder that E(PHALA_CLOUD_DIR) names, else in C(~/.phala-cloud).
+      - The default is the C(profile) in the file C(phala.toml) of the working folder, else the current profile of the
+        credentials file.
+      - If it is set in the inventory file, its key takes precedence over E(PHALA_CLOUD_API_KEY). O(api_key) in the inventory file
+        takes precedence over both.
+      - The key from E(PHALA_CLOUD_API_KEY) is used with the base URL of the profile, if there is such a profile.
+      - The credentials file is C(credentials.json) in the folder that E(PHALA_CLOUD_DIR) names, else in C(~/.phala-cloud).
+      - Python 3.10 needs the Python package tomli to read a C(phala.toml) in which the word C(profile) occurs. Without it, set
+        this option.
       - May be a Jinja2 template that sees extra variables.
     type: str
+    env:
+      - name: PHALA_CLOUD_PROFILE
   api_url:
     description:
       - The base URL of the service.

@@ -9,11 +9,11 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import url_problem
+from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import url_problem, with_lower_case_host
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import OptionError
 
 SCHEMA_VERSION = 1
@@ -24,13 +24,23 @@ class CredentialsError(OptionError):
     """The credentials file cannot be used; the message says why and what to do."""
 
 
+class BrokenFileError(CredentialsError):
+    """The credentials file is there, but it cannot be read."""
+
+
 @dataclass(frozen=True)
 class Key:
-    """An API key, where it comes from, and the base URL that belongs to it, if any."""
+    """An API key, and where it comes from.
+
+    ``url`` is the base URL of the chosen profile, if any, and ``url_source`` where that comes from. ``is_of_profile`` says that
+    the key is the profile's own, which is sent to no other service.
+    """
 
     text: str = field(repr=False)
     source: str
     url: str | None = None
+    url_source: str = ""
+    is_of_profile: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,20 +52,40 @@ class Profile:
     api_prefix: str | None
 
 
-def profile_key(wanted: str | None, environ: Mapping[str, str]) -> Key:
+def profile_key(wanted: str | None, wanted_by: str, environ: Mapping[str, str]) -> Key:
     """Return the key of a profile of the CLI's credentials file, by default the current one.
 
+    :param wanted_by: the option, variable or file that names the profile
     :raises CredentialsError: when there is none
     """
     path = credentials_path(environ)
+    if path is None:
+        raise CredentialsError(f"there is no API key, and no home folder: {LOGIN_HINT} with PHALA_CLOUD_DIR set")
     if not wanted and not os.path.exists(path):
         raise CredentialsError(f"there is no API key: {LOGIN_HINT} (which writes {path})")
     try:
         profile = load_profile(path, wanted)
     except CredentialsError as error:
-        text = f"profile: {error}" if wanted else f"{error}, or {LOGIN_HINT.partition(',')[0]}"
+        text = f"{wanted_by}: {error}" if wanted else f"{error}, or {LOGIN_HINT.partition(',')[0]}"
         raise CredentialsError(text) from None
-    return Key(profile.token, f"profile {profile.name!r} of {path}", profile.api_prefix)
+    source = f"profile {profile.name!r} of {path}"
+    return Key(profile.token, source, profile.api_prefix, f"api_prefix of {source}", is_of_profile=True)
+
+
+def with_url_of_profile(key: Key, wanted: str | None, environ: Mapping[str, str]) -> Key:
+    """Return a key of the environment with the base URL of a profile, by default the current one, if there is such a profile.
+
+    :raises BrokenFileError: when the credentials file cannot be read
+    """
+    path = credentials_path(environ)
+    if path is None or not os.path.exists(path):
+        return key
+    content = _read(path)
+    try:
+        name, entry = _find(path, content["profiles"], wanted or str(content.get("current_profile") or ""))
+    except CredentialsError:
+        return key
+    return replace(key, url=_api_prefix(entry), url_source=f"api_prefix of profile {name!r} of {path}")
 
 
 def refuse_bad_key(key: Key) -> None:
@@ -69,30 +99,42 @@ def refuse_bad_key(key: Key) -> None:
         )
 
 
-def choose_url(key: Key | None, given: str | None, given_source: str, default: str) -> str:
+def choose_url(key: Key | None, given: str | None, given_source: str, default: str, *, is_in_file: bool = False) -> str:
     """Return the base URL: the one that is given, else the one that belongs to the key, else the default.
 
+    :param is_in_file: whether the given one is in the inventory file, to which the key of a profile need not belong
     :raises CredentialsError: when the API key must not be sent there
     """
     if given:
         url, source = given, given_source
     elif key and key.url:
-        url, source = key.url, f"api_prefix of {key.source}"
+        url, source = key.url, key.url_source
     else:
         return default
     if problem := url_problem(url):
         raise CredentialsError(f"{source}: {problem}")
-    return url.rstrip("/")
+    url = url.rstrip("/")
+    if key and key.is_of_profile and is_in_file:
+        own = (key.url or default).rstrip("/")
+        if with_lower_case_host(url) != with_lower_case_host(own):
+            raise CredentialsError(
+                f"{source}: the key of {key.source} belongs to {own} and is not sent to {url}. Set the api_key of that service,"
+                " or use a profile with this api_prefix."
+            )
+    return url
 
 
 # The credentials file
 
 
-def credentials_path(environ: Mapping[str, str]) -> str:
-    """Return where the CLI keeps its credentials: in ``$PHALA_CLOUD_DIR``, else in ``~/.phala-cloud``."""
+def credentials_path(environ: Mapping[str, str]) -> str | None:
+    """Return where the CLI keeps its credentials: in ``$PHALA_CLOUD_DIR``, else in ``~/.phala-cloud``, if ``~`` expands."""
     folder = environ.get("PHALA_CLOUD_DIR", "")
     if not folder.strip():
-        folder = os.path.join(os.path.expanduser("~"), ".phala-cloud")
+        home = os.path.expanduser("~")
+        if home == "~":
+            return None
+        folder = os.path.join(home, ".phala-cloud")
     return os.path.join(folder, "credentials.json")
 
 
@@ -106,8 +148,12 @@ def load_profile(path: str, wanted: str | None) -> Profile:
     token = entry.get("token")
     if not isinstance(token, str) or not token.strip():
         raise CredentialsError(f"profile {name!r} of {path} has no token: run 'phala login' for it again")
+    return Profile(name, token, _api_prefix(entry))
+
+
+def _api_prefix(entry: Mapping[str, Any]) -> str | None:
     prefix = entry.get("api_prefix")
-    return Profile(name, token, prefix.strip() if isinstance(prefix, str) and prefix.strip() else None)
+    return prefix.strip() if isinstance(prefix, str) and prefix.strip() else None
 
 
 def _read(path: str) -> dict[str, Any]:
@@ -115,16 +161,16 @@ def _read(path: str) -> dict[str, Any]:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
     except FileNotFoundError as error:
-        raise CredentialsError(f"there is no {path}: run 'phala login'") from error
+        raise BrokenFileError(f"there is no {path}: run 'phala login'") from error
     except OSError as error:
-        raise CredentialsError(f"{path} cannot be read: {error.strerror}") from error
+        raise BrokenFileError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError):
         # Without the cause: the decoder's error carries the document, and with it the tokens.
-        raise CredentialsError(f"{path} is not valid JSON: run 'phala login' again to write it anew") from None
+        raise BrokenFileError(f"{path} is not valid JSON: run 'phala login' again to write it anew") from None
     if not isinstance(content, dict) or not isinstance(content.get("profiles"), dict):
-        raise CredentialsError(f"{path} holds no profiles: run 'phala login' again to write it anew")
+        raise BrokenFileError(f"{path} holds no profiles: run 'phala login' again to write it anew")
     if content.get("schema_version") != SCHEMA_VERSION:
-        raise CredentialsError(
+        raise BrokenFileError(
             f"{path} has schema_version {content.get('schema_version')!r}; this version of the collection reads"
             f" {SCHEMA_VERSION}: set api_key or PHALA_CLOUD_API_KEY instead"
         )

@@ -15,7 +15,14 @@ from ansible.errors import AnsibleParserError
 from ansible.utils.path import unfrackpath
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_within, split_domain
-from ansible_collections.phala.cloud.plugins.plugin_utils._credentials import Key, choose_url, profile_key, refuse_bad_key
+from ansible_collections.phala.cloud.plugins.plugin_utils._credentials import (
+    BrokenFileError,
+    Key,
+    choose_url,
+    profile_key,
+    refuse_bad_key,
+    with_url_of_profile,
+)
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import FILTERS, NOT_FOR_EXCLUSION, FilterReader, single_valued
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
@@ -28,6 +35,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import (
     well_typed,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
+from ansible_collections.phala.cloud.plugins.plugin_utils._project_file import ProjectFileError, choose_profile
 from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import mask_keys
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import (
     Account,
@@ -141,32 +149,44 @@ class _Reader:
     # The service and its key
 
     def _account(self) -> Account:
-        key = self._attempt(self._key)
-        if key:
-            self.keys.append(key.text)
-            self._attempt(lambda: refuse_bad_key(key))
         default = self.plugin.option_definitions["api_url"]["default"]
         source = self._source("api_url")
         given = self._attempt(lambda: self._text("api_url")) if source != _DEFAULT else None
-        url = self._attempt(lambda: choose_url(key, given, source, default))
+        key = self._attempt(lambda: self._key(has_url=bool(given)))
+        if key:
+            self.keys.append(key.text)
+            self._attempt(lambda: refuse_bad_key(key))
+        is_in_file = self.config.get("api_url") is not None
+        url = self._attempt(lambda: choose_url(key, given, source, default, is_in_file=is_in_file))
         return Account(name="", url=url or default, key=key.text if key else "", key_source=key.source if key else "")
 
-    def _key(self) -> Key:
+    def _key(self, *, has_url: bool) -> Key:
         """Return the API key: the file's, else that of a profile in the file, the environment's, or that of the CLI's profile.
 
         A key in the file that is wrong does not give way to another one.
         """
-        is_in_file = self.config.get("api_key") is not None
+        is_in_file, profile_in_file = (self.config.get(name) is not None for name in ("api_key", "profile"))
         wanted = self._text("profile")
-        given = self._text("api_key") if is_in_file or not wanted else None
-        if is_in_file and wanted:
+        given = self._text("api_key") if is_in_file or not (profile_in_file and wanted) else None
+        if is_in_file and profile_in_file and wanted:
             text = f"{self.path}: profile {wanted!r} is not used, because api_key is set too"
             self.diagnostics.append(Diagnostic(Level.WARNING, text))
-        if given:
-            return Key(given, self._source("api_key"))
-        if is_in_file:
+        if is_in_file and not given:
             raise OptionError("api_key: is empty: remove it or give it a value")
-        return profile_key(wanted, os.environ)
+        wanted_by = "profile" if profile_in_file else self._source("profile")
+        if not given:
+            return profile_key(*choose_profile(wanted, wanted_by), os.environ)
+        key = Key(given, self._source("api_key"))
+        return key if is_in_file or has_url else self._with_url_of_profile(key, wanted)
+
+    def _with_url_of_profile(self, key: Key, wanted: str | None) -> Key:
+        """Return the environment's key with the base URL of the chosen profile, whose files need not be good for the key."""
+        try:
+            return with_url_of_profile(key, choose_profile(wanted)[0], os.environ)
+        except (BrokenFileError, ProjectFileError) as error:
+            text = f"{self.path}: the profile's base URL is not used for the key from {key.source}: {error}"
+            self.diagnostics.append(Diagnostic(Level.WARNING, text))
+            return key
 
     def _api(self) -> ApiSettings:
         ca_path = self._existing_path("ca_path")

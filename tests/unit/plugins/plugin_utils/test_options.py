@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from operator import attrgetter
@@ -260,7 +262,7 @@ PROFILES = {
         ({"profile": "Work Inc."}, KEY, "phak_work", "https://work.example.org/v1"),
         ({"api_key": "phak_of-the-file"}, KEY, "phak_of-the-file", DEFAULT_URL),
         ({"api_key": "phak_of-the-file", "profile": "work"}, KEY, "phak_of-the-file", DEFAULT_URL),
-        ({"profile": "work", "api_url": "https://file.example.org"}, KEY, "phak_work", "https://file.example.org"),
+        ({"profile": "work", "api_url": "https://WORK.example.org/v1/"}, KEY, "phak_work", "https://WORK.example.org/v1"),
     ],
     ids=str,
 )
@@ -279,15 +281,96 @@ def test_key_of_the_file_goes_before_its_profile_before_that_of_the_environment_
     assert (used.key, used.url) == (key, url)
 
 
-def test_url_of_the_current_profile_goes_with_its_key_only(
+@pytest.mark.parametrize(
+    ("variable", "project", "name"),
+    [
+        ("work", "profile = 'me'", "work"),
+        ("Work Inc.", None, "work"),
+        (None, "app_id = 'x'\nprofile = ' work '", "work"),
+        (None, 'profile = "work-inc"', "work"),
+        ("", "name = 'x'", "me"),
+        (None, "profile = ''", "me"),
+        (None, "[profile]", None),
+        (None, "profile = ", None),
+        (None, "profile = 'gone'", None),
+        ("gone", "profile = 'me'", None),
+    ],
+)
+@pytest.mark.parametrize("environment", [None, KEY], ids=["key of the profile", "key of the environment"])
+def test_profile_is_that_of_the_environment_else_of_the_working_folder_else_the_current_one(
+    variable: str | None,
+    project: str | None,
+    name: str | None,
+    environment: str | None,
+    read: Callable[..., Settings],
+    problems: Callable[..., list[str]],
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log_in(home, **PROFILES)
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("PHALA_CLOUD_API_KEY", environment or "")
+    if variable is not None:
+        monkeypatch.setenv("PHALA_CLOUD_PROFILE", variable)
+    if project is not None:
+        (home / "phala.toml").write_text(project)
+    if name or environment:
+        settings = read({})
+        url = PROFILES[name].get("api_prefix", DEFAULT_URL) if name else DEFAULT_URL
+        assert (account(settings).key, account(settings).url) == (environment or f"phak_{name}", url)
+        assert bool(settings.diagnostics) is (project in ("[profile]", "profile = "))
+    else:
+        (problem,) = problems({})
+        assert str(home / ("phala.toml" if variable is None else ".phala-cloud")) in problem
+
+
+def test_profile_of_the_file_takes_precedence_and_its_key_is_used(
     read: Callable[..., Settings], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log_in(home, work=PROFILES["work"])
-    assert account(read({})).url == DEFAULT_URL
-    monkeypatch.delenv("PHALA_CLOUD_API_KEY")
-    assert account(read({})).url == "https://work.example.org/v1"
+    log_in(home, **PROFILES)
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("PHALA_CLOUD_PROFILE", "gone")
+    (home / "phala.toml").write_text("profile = ")
+    assert account(read({"profile": "work"})).key == "phak_work"
+    settings = read({"api_key": "phak_of-the-file"})
+    assert (account(settings).url, settings.diagnostics) == (DEFAULT_URL, ())
     monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", "https://env.example.org")
-    assert account(read({})).url == "https://env.example.org"
+    settings = read({})
+    assert (account(settings).key, account(settings).url, settings.diagnostics) == (KEY, "https://env.example.org", ())
+    assert account(read({"profile": "work"})).url == "https://env.example.org"
+
+
+def test_key_of_a_profile_is_not_sent_to_another_service(problems: Callable[..., list[str]], home: Path) -> None:
+    log_in(home, **PROFILES)
+    for profile, own in (("work", "https://work.example.org/v1"), ("me", DEFAULT_URL)):
+        (problem,) = problems({"profile": profile, "api_url": "https://other.example.org"})
+        assert f"belongs to {own} and is not sent to https://other.example.org" in problem
+
+
+def test_without_a_parser_only_a_file_that_may_name_a_profile_is_an_error(
+    read: Callable[..., Settings], problems: Callable[..., list[str]], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_in(home, **PROFILES)
+    monkeypatch.chdir(home)
+    monkeypatch.delenv("PHALA_CLOUD_API_KEY")
+    for name in ("tomllib", "tomli"):
+        monkeypatch.setitem(sys.modules, name, None)
+    (home / "phala.toml").write_text("name = 'x'")
+    assert account(read({})).key == "phak_me"
+    (home / "phala.toml").write_text("profile = 'work'")
+    (problem,) = problems({})
+    assert f"{home}/phala.toml cannot be read, because this Python has no tomllib" in problem
+    assert account(read({"profile": "work"})).key == "phak_work"
+
+
+def test_without_a_home_there_is_no_credentials_file(
+    read: Callable[..., Settings], problems: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert account(read({})).key == KEY
+    monkeypatch.delenv("PHALA_CLOUD_API_KEY")
+    (problem,) = problems({})
+    assert "there is no API key, and no home folder" in problem
 
 
 def test_profile_that_is_not_used_is_told(read: Callable[..., Settings], path: Path) -> None:
