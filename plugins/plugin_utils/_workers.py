@@ -74,7 +74,7 @@ class Workers:
     def _serve(self) -> None:
         while (call := self._calls.get()) is not None:
             call()
-            del call  # an idle thread must not keep the last page
+            del call  # an idle thread must not keep the last job
 
 
 def _call(work: Callable[[J], R], job: J, results: queue.SimpleQueue[Any]) -> Callable[[], None]:

@@ -175,10 +175,11 @@ def test_fewer_threads_are_no_more_calls_at_once(allowed_threads: list[int]) -> 
     assert taken[4:] == [(4, 3), (5, 4), (6, 5), (7, 6)]
 
 
-def test_idle_threads_keep_no_result() -> None:
-    class Result:
+def test_idle_threads_keep_neither_job_nor_result() -> None:
+    class Kept:
         pass
 
     with Workers(1) as workers:
-        references = [weakref.ref(result) for _job, result in workers.run(lambda _job: Result(), range(1))]
-        assert wait_until(lambda: references[0]() is None)
+        results = workers.run(lambda _job: Kept(), (Kept() for _job in range(1)))
+        references = [(weakref.ref(job), weakref.ref(result)) for job, result in results]
+        assert wait_until(lambda: [(job(), result()) for job, result in references] == [(None, None)])
