@@ -12,12 +12,12 @@ from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Response
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import app_fault, condense_app, filter_states
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import cut
 
 Identity = tuple[str, str]  # an app's app_id and id
 
 PATH = "/apps"
 MAX_NUMBER = 2**63 - 1
-SHOWN_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
@@ -93,18 +93,12 @@ def _apps_fault(apps: Any) -> str | None:
     if not all(isinstance(app.get("app_id"), str) and app["app_id"] for app in apps):
         return "an app has no app_id"
     fault = next(filter(None, map(app_fault, apps)), None)
-    return _shown(fault) if fault else None
+    return cut(fault) if fault else None
 
 
 def _numbers_fault(content: Mapping[str, Any], number: int) -> str | None:
     for name, minimum in (("page", 1), ("page_size", 1), ("total", 0), ("total_pages", 0)):
         value = content.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= MAX_NUMBER:
-            return f"{name} is {_shown(json.dumps(value))}"
+            return f"{name} is {cut(json.dumps(value))}"
     return None if content["page"] == number else f"it is page {content['page']}, but page {number} was requested"
-
-
-def _shown(text: str) -> str:
-    """Return text of the service fit for a terminal: short and without control characters."""
-    shown = "".join(character if character.isprintable() else "?" for character in text[: SHOWN_CHARACTERS + 1])
-    return shown if len(shown) <= SHOWN_CHARACTERS else f"{shown[:SHOWN_CHARACTERS]}..."
