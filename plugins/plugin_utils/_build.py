@@ -17,6 +17,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._construct import Expr
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import consumed
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
+from ansible_collections.phala.cloud.plugins.plugin_utils._failures import Failure, failed_expressions
 from ansible_collections.phala.cloud.plugins.plugin_utils._gateway import (
     GatewayGroup,
     gateway_group,
@@ -96,6 +97,7 @@ class Tools:
     renamer: GroupRenamer
     groups: GroupNames
     diagnostics: list[Diagnostic]
+    failures: list[Failure]
 
     def listed(self, identity: Identity) -> Listed | None:
         """Return the host that an earlier source has made of the CVM."""
@@ -120,8 +122,10 @@ def build(cvms: list[Cvm], settings: Settings, expressions: Expressions, invento
     names, records = _named(drafts, families, tools)
     for record in sorted(records.values(), key=lambda record: record.host):
         tools.diagnostics.extend(variables_left_out(record.left_out, record.host))
+        tools.failures.extend(record.failures)
         families.update({(None, group): None for group in record.groups})
         families.update(dict.fromkeys(record.parents))
+    tools.diagnostics.extend(failed_expressions(tools.failures, len(drafts), expressions.texts))
     tools.diagnostics.extend(_foreign_hosts(inventory, settings.group, families, names.values()))
     hosts = _hosts(drafts, names, records, tools)
     gateway = tools.gateway if tools.gateway and any(tools.gateway.name in host.groups for host in hosts) else None
@@ -147,6 +151,7 @@ def _tools(settings: Settings, expressions: Expressions, before: Before) -> Tool
         renamer=renamer,
         groups=GroupNames(settings.group_by, settings.group_prefix, renamer.free),
         diagnostics=[],
+        failures=[],
     )
 
 
@@ -212,14 +217,18 @@ def _taken_over(hosts: Iterable[Host], before: Before) -> Iterator[Diagnostic]:
 def _wanted_name(draft: Draft, tools: Tools) -> str:
     """Return the first name that ``hostnames`` gives, else one made of the CVM's identifiers, so that no CVM is lost."""
     core: Mapping[str, Any] = draft.core
-    for entry in tools.settings.hostnames:
+    failures = []
+    for position, entry in enumerate(tools.settings.hostnames):
         if entry in core:
             text = core[entry] if isinstance(core[entry], (str, int)) and not isinstance(core[entry], bool) else ""
         else:
             variables = {**tools.names.without_affixes(draft.variables), **draft.variables, **draft.connected}
-            text = tools.expressions.name(entry, variables)
-        if name := safe_host_name(str(text)):
+            text = tools.expressions.name(f"hostnames[{position}]", entry, variables, draft.label)
+        if isinstance(text, Failure):
+            failures.append(text)
+        elif text and (name := safe_host_name(str(text))):
             return name
+    tools.failures.extend(failures)
     return name_from_identity(draft.identity)
 
 

@@ -9,12 +9,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ansible.errors import AnsibleParserError, AnsibleUndefinedVariable
 from ansible.template import Templar
-from jinja2 import Environment, TemplateSyntaxError
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._failures import Failure, failure, wrong_result
 from ansible_collections.phala.cloud.plugins.plugin_utils._interrupts import reraise_swallowed_interrupt
 from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import ConstructedSettings
@@ -24,12 +25,14 @@ HAS_TYPES = hasattr(Templar, "evaluate_expression")  # since 2.19
 
 _JSON = "json:"  # what follows is JSON, which core then makes no other value of
 
+Evaluate = Callable[[Callable[..., Any], str, Any], Any]  # of core's own evaluation, the expression and the variables
+
 
 @dataclass
 class Recorder:
     """Stand in for the inventory while core's constructed features run, and keep what they add to a host.
 
-    ``left_out`` has the reason for each composed variable that cannot be published.
+    ``left_out`` has the reason for each composed variable that cannot be published, ``failures`` what expressions failed.
 
     Core adds hosts as it goes, so an error in a strict source would leave the earlier ones behind.
     """
@@ -39,6 +42,7 @@ class Recorder:
     groups: list[str] = field(default_factory=list)
     parents: list[tuple[str, str]] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
 
     def set_variable(self, _host: str, name: str, value: Any) -> None:
         self.variables[name] = value
@@ -71,6 +75,7 @@ class Expressions:
     def __init__(self, plugin: Any, constructed: ConstructedSettings) -> None:
         self._plugin = plugin
         self._constructed = constructed
+        self._results: list[Any] = []  # of the expressions of one entry
 
     @property
     def are_constructed(self) -> bool:
@@ -78,25 +83,62 @@ class Expressions:
         options = self._constructed
         return bool(options.compose or options.groups or options.keyed_groups)
 
-    @reraise_swallowed_interrupt()  # unless strict, core goes on with the next variable or group
+    @property
+    def texts(self) -> dict[str, Any]:
+        """The expressions and templates by their entries, as messages name them."""
+        options = self._constructed
+        return {
+            **{f"compose.{name}": text for name, text in options.compose.items()},
+            **{f"groups.{name}": text for name, text in options.groups.items()},
+            **{f"keyed_groups[{position}]": entry["key"] for position, entry in enumerate(options.keyed_groups)},
+        }
+
+    @reraise_swallowed_interrupt()
     def construct(self, host: str, variables: Mapping[str, Any], marker: Marker) -> Recorder:
         """Return the variables, groups and parents of groups that compose, groups and keyed_groups give a host.
 
         :param variables: what the expressions see
-        :raises AnsibleError: by core, when ``strict`` is set and an expression fails
+        :raises AnsibleParserError: when ``strict`` is set and an expression fails
         """
         options, plugin = self._constructed, self._plugin
         recorder = Recorder(host)
         known = dict(variables)
-        with self._recorded_by(recorder), seeing(plugin.templar, known), _evaluating(plugin, _typed):
-            plugin._set_composite_vars(options.compose, known, host, strict=options.strict)
+        with self._recorded_by(recorder), seeing(plugin.templar, known), _evaluating(plugin, self._kept(_typed)):
+            # Core reports the error of an expression only with strict, so each is evaluated by itself.
+            for name, text in options.compose.items():
+                compose = partial(plugin._set_composite_vars, {name: text}, known, host, strict=True)
+                self._attempt(f"compose.{name}", text, known, recorder, compose)
             # Two harmless texts joined by an expression can be a template, so each result is marked anew.
             recorder.variables, recorder.left_out = marker.mark_variables(recorder.variables)
             known.update(recorder.variables)
-            plugin._add_host_to_composed_groups(options.groups, known, host, strict=options.strict, fetch_hostvars=False)
-        with self._recorded_by(recorder), seeing(plugin.templar, known), _evaluating(plugin, _group_key):
-            plugin._add_host_to_keyed_groups(options.keyed_groups, known, host, strict=options.strict, fetch_hostvars=False)
+            for name, text in options.groups.items():
+                add = partial(plugin._add_host_to_composed_groups, {name: text}, known, host, strict=True, fetch_hostvars=False)
+                self._attempt(f"groups.{name}", text, known, recorder, add)
+        with self._recorded_by(recorder), seeing(plugin.templar, known), _evaluating(plugin, self._kept(_group_key)):
+            for position, keyed in enumerate(options.keyed_groups):
+                add = partial(plugin._add_host_to_keyed_groups, [keyed], known, host, strict=True, fetch_hostvars=False)
+                self._attempt(f"keyed_groups[{position}]", keyed["key"], known, recorder, add)
         return recorder
+
+    def _attempt(
+        self, entry: str, text: Any, variables: Mapping[str, Any], recorder: Recorder, evaluate: Callable[[], None]
+    ) -> None:
+        """Let core evaluate one entry for a host, and keep why it failed.
+
+        :raises AnsibleParserError: when ``strict`` is set and it fails
+        """
+        self._results.clear()
+        try:
+            evaluate()
+        except Exception as error:  # before 2.19 an expression raises whatever Python raises in it
+            if self._constructed.strict:
+                raise AnsibleParserError(f"{entry}: {str(text)!r} failed for {recorder.host}: {error}") from None
+            if error.__context__ is None and self._results:  # core refuses the key's result
+                failed = wrong_result(entry, recorder.host, self._results[-1])
+            else:
+                failed = failure(entry, text, recorder.host, error, variables)
+            if failed:
+                recorder.failures.append(failed)
 
     def is_met(self, condition: str, variables: Mapping[str, Any]) -> bool:
         """Decide one of host_filters for a host.
@@ -124,21 +166,32 @@ class Expressions:
             )
         return bool(result)
 
-    def name(self, template: str, variables: Mapping[str, Any]) -> str:
-        """Render one of hostnames for a host, to nothing where it fails for that host, such as for a null.
+    def name(self, entry: str, template: str, variables: Mapping[str, Any], label: str) -> str | Failure | None:
+        """Render one of hostnames for a host; return None where it uses a part of a null.
 
         :param variables: take precedence over extra variables
-        :raises AnsibleParserError: when it does not parse, or fails and ``strict`` is set
+        :param label: the host, which has no name yet
+        :raises AnsibleParserError: when it fails and ``strict`` is set
         """
         templar = self._plugin.templar
+        known = {**self._plugin._vars, **variables}
         try:
-            with seeing(templar, {**self._plugin._vars, **variables}):
+            with seeing(templar, known):
                 text = str(templar.template(template)).strip()  # a block scalar ends in a line break
         except Exception as error:  # as above
-            if self._constructed.strict or not _parses(template):
+            if self._constructed.strict:
                 raise _failure("hostnames", template, error) from None
-            return ""
+            return failure(entry, template, label, error, known, is_template=True)
         return "" if text == "None" else text  # some versions render a null alone as this text
+
+    def _kept(self, evaluate: Evaluate) -> Evaluate:
+        """Return a function that evaluates an expression and keeps the result."""
+
+        def kept(core: Callable[..., Any], expression: str, variables: Any) -> Any:
+            self._results.append(evaluate(core, expression, variables))
+            return self._results[-1]
+
+        return kept
 
     @contextmanager
     def _recorded_by(self, recorder: Recorder) -> Iterator[None]:
@@ -150,7 +203,7 @@ class Expressions:
 
 
 @contextmanager
-def _evaluating(plugin: Any, evaluate: Callable[[Callable[..., Any], str, Any], Any]) -> Iterator[None]:
+def _evaluating(plugin: Any, evaluate: Evaluate) -> Iterator[None]:
     """Have the plugin's expressions evaluated by a function of core's own evaluation, the expression and the variables."""
     core = plugin._compose
     plugin._compose = lambda expression, variables, *_rest, **_options: evaluate(core, expression, variables)
@@ -175,15 +228,6 @@ def _group_key(core: Callable[..., Any], expression: str, variables: Any) -> Any
     """Return the key of a keyed group; core accepts neither numbers nor booleans."""
     value = _typed(core, expression, variables)
     return str(value) if isinstance(value, (bool, int, float)) else value
-
-
-def _parses(template: str) -> bool:
-    """Return whether a template can be right for some variables; it may still use a filter that does not exist."""
-    try:
-        Environment().parse(template)  # noqa: S701 - nothing is rendered
-    except TemplateSyntaxError:
-        return False
-    return True
 
 
 @contextmanager

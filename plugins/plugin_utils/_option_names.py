@@ -10,6 +10,7 @@ from difflib import SequenceMatcher
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import near, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._syntax import expression_problem
 
 # Names of other tools and plugins for what this plugin has under another name.
 _OTHER_NAMES = {
@@ -66,6 +67,8 @@ def keyed_group_problems(where: str, entry: object, known: Collection[str]) -> I
             yield f"{where}: unknown key {str(name)!r}. {advice}"
     if not isinstance(entry.get("key"), str) or not entry["key"].strip():
         yield f"{where}.key: expected a Jinja2 expression, got {shown(entry.get('key'))}: write it in quotes"
+    elif problem := expression_problem(f"{where}.key", entry["key"]):
+        yield problem
 
 
 def _nearest(name: str, places: Mapping[str, Collection[str]]) -> tuple[str, str]:

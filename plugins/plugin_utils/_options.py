@@ -46,6 +46,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._settings import (
     GatewaySettings,
     Settings,
 )
+from ansible_collections.phala.cloud.plugins.plugin_utils._syntax import expression_problem, template_problem
 from ansible_collections.phala.cloud.plugins.plugin_utils._templates import empty_template, is_secret, rendered, secret_text
 
 T = TypeVar("T")
@@ -242,6 +243,8 @@ class _Reader:
                 self.problems.append(
                     f"hostnames: {entry!r} is no core variable: {suggest(entry, known)}; a template is written '{{{{ ... }}}}'"
                 )
+            elif entry not in known and (problem := template_problem("hostnames", entry)):
+                self.problems.append(problem)
         # A template stays the object that the file gave, whose mark of trust core needs.
         return tuple(known.get(entry, entry) for entry in entries)
 
@@ -325,6 +328,8 @@ class _Reader:
                 self.problems.append(
                     f"{name}.{variable}: expected a Jinja2 expression, got {shown(expression)}: write it in quotes"
                 )
+            elif isinstance(expression, str) and (problem := expression_problem(f"{name}.{variable}", expression)):
+                self.problems.append(problem)
 
     # One option
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleUndefinedVariable
-from jinja2 import Environment, TemplateError, meta
+from jinja2 import TemplateSyntaxError
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import cut
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import OptionError, kind_of
-from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
+from ansible_collections.phala.cloud.plugins.plugin_utils._syntax import parse_template, unknown_names
 
 SECRET_OPTIONS = ("api_key",)
 _NO_GROUP_VARS = "group_vars and host_vars are not known when an inventory is read"
@@ -74,25 +74,21 @@ def _undefined(where: str, template: str, error: Exception, variables: Mapping[s
     if missing:
         reason = f"{' and '.join(map(repr, missing))} {'is' if len(missing) == 1 else 'are'} undefined"
     else:
-        reason = "a part of its template is undefined" if is_secret(where) else _first_sentence(error)
+        reason = "a part of its template is undefined" if is_secret(where) else first_sentence(error)
     ways = "use -e @FILE, a vaulted value in this file, or PHALA_CLOUD_API_KEY" if is_secret(where) else "use -e NAME=VALUE"
     return f"{where}: {reason}. {_NO_GROUP_VARS}: {ways}."
 
 
 def _unknown_names(template: str, variables: Mapping[str, Any]) -> list[str]:
     try:
-        names = meta.find_undeclared_variables(Environment().parse(plain(template)))  # noqa: S701 (nothing is rendered)
-    except TemplateError:
+        return unknown_names(parse_template(template), variables)
+    except TemplateSyntaxError:
         return []
-    return sorted(name for name in names if name not in variables and name not in _FUNCTIONS)
-
-
-_FUNCTIONS = {"lookup", "query", "q", "now", "finalize", "undef", "omit", *Environment().globals}  # noqa: S701 (as above)
 
 
 def _failed(where: str, error: Exception) -> str:
     if not is_secret(where):
-        return f"{where}: {_first_sentence(error)}. Correct the template, or pass the variable with -e NAME=VALUE."
+        return f"{where}: {first_sentence(error)}. Correct the template, or pass the variable with -e NAME=VALUE."
     cause = _lookup_failure(error)
     if cause is None:
         return f"{where}: its template fails with {_name(error)}. Correct the template."
@@ -114,6 +110,6 @@ def _name(error: Exception) -> str:
     return type(inner).__name__
 
 
-def _first_sentence(error: BaseException) -> str:
+def first_sentence(error: BaseException) -> str:
     """Return what core says first; below that it quotes the value."""
     return next(iter(str(error).splitlines()), type(error).__name__).split(". ")[0].rstrip(".")

@@ -15,6 +15,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.plugins.loader import inventory_loader
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._construct import Expressions, Recorder
+from ansible_collections.phala.cloud.plugins.plugin_utils._failures import Failure
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import ConstructedSettings
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker
 
@@ -87,8 +88,6 @@ def test_condition_that_fails_is_refused(condition: str, plugin: Any) -> None:
         ("{{ slug }}", ""),
         ("{{ slug or name }}", "web"),
         ("{{ name }}{{ slug or '' }}", "web"),
-        ("{{ nothing }}", ""),
-        ("{{ nothing.at.all }}", ""),
         ("{{ nothing | default('x') }}", "x"),
         ("{{ vcpu }}", "4"),
         ("{# nothing #}", ""),
@@ -96,13 +95,28 @@ def test_condition_that_fails_is_refused(condition: str, plugin: Any) -> None:
     ],
 )
 def test_name_is_rendered(template: str, name: str, plugin: Any) -> None:
-    assert expressions(plugin, strict=False).name(trust_as_template(template), VARIABLES) == name
+    assert expressions(plugin, strict=False).name("hostnames[0]", trust_as_template(template), VARIABLES, "web") == name
 
 
-@pytest.mark.parametrize(("template", "strict"), [("{{ nothing }}", True), ("{{ 1 / 0 }}", False), ("{{ name", False)])
-def test_name_that_fails_is_refused(template: str, *, strict: bool, plugin: Any) -> None:
+@pytest.mark.parametrize("template", ["{{ nothing }}", "{{ slug[:6] }}", "{{ 1 / 0 }}"])
+def test_name_that_fails_is_refused_if_strict(template: str, plugin: Any) -> None:
     with pytest.raises(AnsibleParserError, match=r"hostnames: .* failed: "):
-        expressions(plugin, strict=strict).name(trust_as_template(template), VARIABLES)
+        expressions(plugin, strict=True).name("hostnames[0]", trust_as_template(template), VARIABLES, "web")
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [("{{ nothing }}", "'nothing' is undefined"), ("{{ nothing.at.all }}", "'nothing' is undefined"), ("{{ 1 / 0 }}", "zero")],
+)
+def test_name_that_fails_is_a_failure(template: str, reason: str, plugin: Any) -> None:
+    failed = expressions(plugin).name("hostnames[0]", trust_as_template(template), VARIABLES, "web")
+    assert isinstance(failed, Failure)
+    assert (failed.entry, failed.host, reason in failed.reason) == ("hostnames[0]", "web", True)
+
+
+@pytest.mark.parametrize("template", ["{{ slug[:6] }}", "{{ slug.part }}", "{{ name }}-{{ slug['part'] }}"])
+def test_name_from_a_part_of_a_null_is_not_a_failure(template: str, plugin: Any) -> None:
+    assert expressions(plugin).name("hostnames[0]", trust_as_template(template), VARIABLES, "web") is None
 
 
 def test_recorder_keeps_what_core_asks_the_inventory_for() -> None:
@@ -125,7 +139,7 @@ def test_host_is_constructed_and_neither_the_inventory_nor_the_templar_keeps_a_t
     }
     recorder = expressions(plugin, **options).construct("web-1", VARIABLES, Marker())
     assert recorder == Recorder(
-        "web-1", {"joined": "{{ 7 * 7 }}", "size": recorder.variables["size"]}, ["big", "n_web"], [("names", "n_web")], {}
+        "web-1", {"joined": "{{ 7 * 7 }}", "size": recorder.variables["size"]}, ["big", "n_web"], [("names", "n_web")], {}, []
     )
     assert int(recorder.variables["size"]) == 4
     assert (plugin.inventory, plugin.templar.available_variables) == before
@@ -135,3 +149,46 @@ def test_host_is_constructed_and_neither_the_inventory_nor_the_templar_keeps_a_t
 @pytest.mark.parametrize("options", [{}, {"compose": {"a": "1"}}, {"groups": {"a": "true"}}, {"keyed_groups": [{"key": "a"}]}])
 def test_there_is_something_to_construct_where_an_option_says_so(options: dict[str, Any], plugin: Any) -> None:
     assert expressions(plugin, **options).are_constructed is bool(options)
+
+
+@pytest.mark.parametrize(
+    ("options", "entry", "reason"),
+    [
+        ({"compose": {"a": "nothing"}}, "compose.a", "'nothing' is undefined"),
+        ({"compose": {"a": "nothing.part", "b": "1"}}, "compose.a", "'nothing' is undefined"),
+        ({"compose": {"a": "slug.part ~ nothing"}}, "compose.a", ""),
+        ({"compose": {"a": "1 / 0"}}, "compose.a", "zero"),
+        ({"compose": {"a": "name | nofilter"}}, "compose.a", "nofilter"),
+        ({"compose": {"a": "name is notest"}}, "compose.a", "notest"),
+        ({"groups": {"a": "nothing == 1"}}, "groups.a", "'nothing' is undefined"),
+        ({"groups": {"a": "'' is version('1', '<')"}}, "groups.a", ""),
+        ({"keyed_groups": [{"key": "name"}, {"key": "nothing"}]}, "keyed_groups[1]", "'nothing' is undefined"),
+        ({"keyed_groups": [{"key": "vcpu"}]}, "keyed_groups[0]", "the result 4 is not text"),
+        ({"keyed_groups": [{"key": "dev"}]}, "keyed_groups[0]", "the result False is not text"),
+    ],
+    ids=str,
+)
+def test_expression_that_fails_is_a_failure(options: dict[str, Any], entry: str, reason: str, plugin: Any) -> None:
+    (failed,) = expressions(plugin, **trusted(options)).construct("web", VARIABLES, Marker()).failures
+    assert (failed.entry, failed.host) == (entry, "web")
+    assert reason in failed.reason
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compose": {"a": "slug", "b": "slug.part", "c": "slug[:6]", "d": "''"}},
+        {"groups": {"a": "slug.part == 1", "b": "dev"}},
+        {"keyed_groups": [{"key": "slug"}, {"key": "''"}, {"key": "[]"}, {"key": "slug.part"}]},
+    ],
+    ids=str,
+)
+def test_null_and_empty_results_and_parts_of_a_null_are_not_failures(options: dict[str, Any], plugin: Any) -> None:
+    assert expressions(plugin, **trusted(options)).construct("web", VARIABLES, Marker()).failures == []
+
+
+def trusted(options: Any) -> Any:
+    """Return options as a file gives them."""
+    if isinstance(options, dict):
+        return {name: trusted(value) for name, value in options.items()}
+    return [trusted(value) for value in options] if isinstance(options, list) else trust_as_template(options)
