@@ -15,7 +15,7 @@ from typing import Any
 from ansible.errors import AnsibleParserError, AnsibleUndefinedVariable
 from ansible.template import Templar
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._failures import Failure, failure, wrong_result
+from ansible_collections.phala.cloud.plugins.plugin_utils._failures import Failure, failure
 from ansible_collections.phala.cloud.plugins.plugin_utils._interrupts import reraise_swallowed_interrupt
 from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import ConstructedSettings
@@ -24,6 +24,8 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker
 HAS_TYPES = hasattr(Templar, "evaluate_expression")  # since 2.19
 
 _JSON = "json:"  # what follows is JSON, which core then makes no other value of
+
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 Evaluate = Callable[[Callable[..., Any], str, Any], Any]  # of core's own evaluation, the expression and the variables
 
@@ -133,11 +135,9 @@ class Expressions:
         except Exception as error:  # before 2.19 an expression raises whatever Python raises in it
             if self._constructed.strict:
                 raise AnsibleParserError(f"{entry}: {str(text)!r} failed for {recorder.host}: {error}") from None
-            if error.__context__ is None and self._results:  # core refuses the key's result
-                failed = wrong_result(entry, recorder.host, self._results[-1])
-            else:
-                failed = failure(entry, text, recorder.host, error, variables)
-            if failed:
+            if error.__context__ is None and self._results and self._results[-1] in _EMPTY:
+                return  # core refuses a key that is null or empty, with strict
+            if failed := failure(entry, text, recorder.host, error, variables):
                 recorder.failures.append(failed)
 
     def is_met(self, condition: str, variables: Mapping[str, Any]) -> bool:

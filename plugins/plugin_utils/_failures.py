@@ -54,13 +54,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         link = link.__cause__ or link.__context__
 
 
-def wrong_result(entry: str, host: str, result: Any) -> Failure | None:
-    """Return the failure of a key that core refuses, None if it is null or empty: core refuses that only with ``strict``."""
-    if result is None or (isinstance(result, (str, list, tuple, Mapping)) and not result):
-        return None
-    return Failure(entry, host, f"the result {result!r} is not text, a list or a dictionary. Add '| string'")
-
-
 def failed_expressions(failures: Iterable[Failure], hosts: int, texts: Mapping[str, Any]) -> list[Diagnostic]:
     """Return a warning for each entry that failed for every host, and a line at ``-v`` for each that failed for some.
 

@@ -288,6 +288,9 @@ CASES: Mapping[str, Provoke] = {
     "host_filters: '…' gave …, neither true nor false: write a comparison, such as 'phala_is_dev is true' or"
     " '(phala_vcpu or 0) >= 4'": given(host_filters=["phala_vcpu"]),
     # Names and groups
+    "… failed for every host (…)": given(compose={"ansible_user": "admin"}),
+    "…: '…' is not a Jinja2 expression: …": given(compose={"a": "{{ phala_name }}"}),
+    "hostnames: '…' is not a Jinja2 template: …": given(hostnames=["{{ name"]),
     "hostnames: is empty: name at least one variable, such as 'name'": given(hostnames=[]),
     "hostnames[…]: expected a core variable's name or a Jinja2 template, got …": given(hostnames=[1]),
     "hostnames: '…' is no core variable: did you mean '…'?; a template is written '{{ ... }}'": given(hostnames=["nam"]),
