@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Response
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import condense_app, filter_states
 from ansible_collections.phala.cloud.plugins.plugin_utils._pages import Request, read_page
-from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import condense_app, filter_states
 
 CVM = {"vm_uuid": "v1", "name": "web", "status": "running"}
 APP = {"id": "i1", "app_id": "a1", "name": "web", "cvms": [CVM], "current_cvm": CVM}
