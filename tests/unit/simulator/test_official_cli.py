@@ -42,6 +42,62 @@ def _run(phala: list[str], home: Path, *arguments: str, **environment: str) -> d
     return json.loads(result.stdout)
 
 
+SIGN_INS = [
+    ({}, None, "default"),
+    ({"PHALA_CLOUD_API_KEY": "phak_of-the-environment"}, None, "default"),
+    ({}, 'profile = "work"', "work"),
+    ({}, 'profile = "example-team"', "work"),
+    ({}, 'profile = "Example team"', "work"),
+    ({}, 'profile = " "', "default"),
+    ({"PHALA_CLOUD_API_KEY": "phak_of-the-environment"}, 'profile = "work"', "work"),
+    ({"PHALA_CLOUD_API_KEY": "phak_of-the-environment", "PHALA_CLOUD_API_PREFIX": "work"}, None, "work"),
+    ({"PHALA_CLOUD_API_PREFIX": "default"}, 'profile = "work"', "default"),
+]
+
+
+@pytest.mark.parametrize(("environment", "project", "service"), SIGN_INS)
+def test_cli_and_plugin_sign_in_to_the_same_account(
+    phala: list[str], tmp_path: Path, environment: dict[str, str], project: str | None, service: str
+) -> None:
+    with Simulator() as default, Simulator() as work:
+        services = {"default": default, "work": work}
+        workspaces = {"default": {"name": "Mine", "slug": "mine"}, "work": {"name": "Example team", "slug": "example-team"}}
+        profiles = {
+            name: {"token": f"phak_of-{name}", "api_prefix": simulator.url, "workspace": workspaces[name]}
+            for name, simulator in services.items()
+        }
+        credentials = {"schema_version": 1, "current_profile": "default", "profiles": profiles}
+        (tmp_path / "credentials.json").write_text(json.dumps(credentials))
+        if project:
+            (tmp_path / "phala.toml").write_text(project)
+        (tmp_path / "phala.yml").write_text("plugin: phala.cloud.phala\n")
+        for name, value in environment.items():
+            environment = {**environment, name: services[value].url if value in services else value}
+        used = [_sign_in(command, tmp_path, environment, services) for command in ([*phala, "apps", "--json"], _INVENTORY)]
+    assert used[0] == used[1]
+    assert {name for name, _key in used[0]} == {service}
+
+
+_INVENTORY = ["ansible-inventory", "-i", "phala.yml", "--list"]
+
+
+def _sign_in(
+    command: list[str], folder: Path, environment: dict[str, str], services: dict[str, Simulator]
+) -> set[tuple[str, str]]:
+    """Run a command in a folder, and return which services it requested apps from, each with the key."""
+    inherited = {name: os.environ[name] for name in ("PATH", "ANSIBLE_COLLECTIONS_PATH") if name in os.environ}
+    variables = {**inherited, "HOME": str(folder), "PHALA_CLOUD_DIR": str(folder), "CI": "1", **environment}
+    for simulator in services.values():
+        simulator.clear()
+    subprocess.run(command, cwd=folder, env=variables, capture_output=True, check=False, timeout=60)
+    return {
+        (name, request.headers["x-api-key"])
+        for name, simulator in services.items()
+        for request in simulator.requests
+        if request.path.endswith("/apps")
+    }
+
+
 def _environment(simulator: Simulator) -> dict[str, str]:
     return {"PHALA_CLOUD_API_PREFIX": simulator.url, "PHALA_CLOUD_API_KEY": simulator.api_key}
 
