@@ -63,7 +63,7 @@ def test_plain_body_is_read(encoding: dict[str, str], body: bytes) -> None:
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip"])
 @pytest.mark.parametrize("body", [b"", b"{}", KIBIBYTE * 1000, b"\0" * 10_000_000], ids=len)
 def test_gzip_is_unpacked(encoding: str, body: bytes) -> None:
-    assert read(gzip.compress(body), content_encoding=encoding) == body
+    assert read(gzip.compress(body, mtime=0), content_encoding=encoding) == body
 
 
 def test_gzip_of_several_members_is_one_body() -> None:
@@ -74,18 +74,18 @@ def test_gzip_of_several_members_is_one_body() -> None:
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_gzip_may_arrive_in_small_pieces(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_responses, "CHUNK_BYTES", size)
-    assert read(gzip.compress(KIBIBYTE) + gzip.compress(b"end"), content_encoding="gzip") == KIBIBYTE + b"end"
+    assert read(gzip.compress(KIBIBYTE, mtime=0) + gzip.compress(b"end", mtime=0), content_encoding="gzip") == KIBIBYTE + b"end"
 
 
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
         (b"plain", "it cannot be unpacked"),
-        (gzip.compress(KIBIBYTE)[:-8] + b"12345678", "it cannot be unpacked"),
-        (gzip.compress(KIBIBYTE)[:-1], "its end is missing"),
-        (gzip.compress(KIBIBYTE)[:12], "its end is missing"),
+        (gzip.compress(KIBIBYTE, mtime=0)[:-8] + b"12345678", "it cannot be unpacked"),
+        (gzip.compress(KIBIBYTE, mtime=0)[:-1], "its end is missing"),
+        (gzip.compress(KIBIBYTE, mtime=0)[:12], "its end is missing"),
         (b"", "its end is missing"),
-        (gzip.compress(KIBIBYTE) + b"more", "it cannot be unpacked"),
+        (gzip.compress(KIBIBYTE, mtime=0) + b"more", "it cannot be unpacked"),
         (zlib.compress(KIBIBYTE), "it cannot be unpacked"),
     ],
 )
@@ -119,21 +119,21 @@ TOO_LARGE = f"GET {URL}: the response is larger than 64 MiB, so it is not from t
 
 
 def test_body_of_the_largest_size_is_read() -> None:
-    assert len(read(gzip.compress(b" " * MAX_BODY_BYTES, 1), content_encoding="gzip")) == MAX_BODY_BYTES == 67_108_864
+    assert len(read(gzip.compress(b" " * MAX_BODY_BYTES, 1, mtime=0), content_encoding="gzip")) == MAX_BODY_BYTES == 67_108_864
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
 def test_larger_body_is_refused(encoding: str) -> None:
     body = b" " * (MAX_BODY_BYTES + 1)
     with pytest.raises(ApiError) as raised:
-        read(gzip.compress(body, 1) if encoding == "gzip" else body, content_encoding=encoding)
+        read(gzip.compress(body, 1, mtime=0) if encoding == "gzip" else body, content_encoding=encoding)
     assert str(raised.value) == TOO_LARGE
     assert not raised.value.may_pass
 
 
 def test_gzip_bomb_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_responses, "MAX_BODY_BYTES", 2**20)
-    bomb = gzip.compress(b" " * 2**24) * 16  # 256 MiB
+    bomb = gzip.compress(b" " * 2**24, mtime=0) * 16  # 256 MiB
     tracemalloc.start()
     try:
         with pytest.raises(ApiError, match="larger than 1 MiB"):
@@ -146,7 +146,7 @@ def test_gzip_bomb_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
 def test_body_that_is_too_slow_is_left(encoding: str) -> None:
     with pytest.raises(TooSlowError):
-        read(gzip.compress(b"{}"), seconds=-1, content_encoding=encoding)
+        read(gzip.compress(b"{}", mtime=0), seconds=-1, content_encoding=encoding)
 
 
 def test_body_shorter_than_its_length_is_an_error() -> None:
