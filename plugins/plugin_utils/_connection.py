@@ -140,8 +140,6 @@ def _identifier(core: CoreVariables, is_only_cvm: bool) -> str:
     if not instance_id and not is_only_cvm:
         raise NoAddressError("it has no instance id, and its app has other CVMs", _REFRESH)
     kind, identifier = ("instance_id", instance_id) if instance_id else ("app_id", app_id)
-    if not identifier:
-        raise NoAddressError("it has neither an instance id nor an app id", _REFRESH)
     bare = bare_id(identifier) if isinstance(identifier, str) else ""
     if not _ID.fullmatch(bare):
         raise NoAddressError(f"its {kind} is not a hexadecimal number", is_suspect=True)

@@ -9,6 +9,7 @@ import ast
 import json
 import re
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -20,18 +21,19 @@ import yaml
 from ansible import constants
 from ansible.plugins.cache import BaseFileCacheModule
 
-from ansible_collections.phala.cloud.plugins.plugin_utils import api
+from ansible_collections.phala.cloud.plugins.plugin_utils import _libraries, _patience
 from ansible_collections.phala.cloud.tests.integration.loading import load
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import (
     EMPTY_PAGE,
+    Blocked,
     Body,
-    Drift,
     Fault,
     Hang,
     Html,
     HugeBody,
     Redirect,
+    Replace,
     Status,
 )
 
@@ -136,7 +138,7 @@ def unreadable_credentials(trouble: Trouble) -> None:
 
 
 def without_requests(trouble: Trouble) -> None:
-    trouble.monkeypatch.setattr(api, "REQUESTS_IMPORT_ERROR", ImportError("No module named 'requests'"))
+    trouble.monkeypatch.setattr(_libraries, "IMPORT_ERROR", ImportError("No module named 'requests'"))
     trouble.load()
 
 
@@ -204,10 +206,35 @@ def other_name(trouble: Trouble) -> None:
     trouble.displayed += load(trouble.monkeypatch, ["cloud.yml"], verbosity=3).displayed
 
 
-def newer_answer(trouble: Trouble) -> None:
-    """Have the service answer in the newer shape whatever is asked."""
-    with Simulator(fleet=FLEET, api_key=KEY, ignore_version="nested") as other:
-        trouble.load(api_url=other.url, api_version="2025-10-28", exclude_filters=[{"kms_slug": "kms-phala-prod7"}])
+def without_key_log(trouble: Trouble) -> None:
+    trouble.monkeypatch.setattr(_libraries, "IMPORT_ERROR", PermissionError("[Errno 13] Permission denied: '/keys'"))
+    trouble.load()
+
+
+def with_old_requests(trouble: Trouble) -> None:
+    trouble.monkeypatch.setattr(_libraries.requests, "__version__", "2.20.0")
+    trouble.load()
+
+
+def through_socks(trouble: Trouble) -> None:
+    trouble.monkeypatch.setitem(sys.modules, "socks", None)
+    trouble.monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
+    trouble.load(api_url="https://nowhere.example.org/api/v1")
+
+
+def encoded(trouble: Trouble) -> None:
+    trouble.simulator.encodings = ("deflate",)
+    trouble.load()
+
+
+def changing_always(trouble: Trouble) -> None:
+    trouble.simulator.evolve = lambda fleet, request: (*fleet[1:], App(name=request.id, cvms=(Cvm(name=request.id),)))
+    trouble.load(page_size=1)
+
+
+def waiting_long(trouble: Trouble) -> None:
+    trouble.monkeypatch.setattr(_patience, "NOTICE_SECONDS", 0)
+    trouble.misbehave(Status(429, retry_after=1), times=1, retries=1)
 
 
 def deep(levels: int) -> Any:
@@ -276,10 +303,8 @@ CASES: Mapping[str, Provoke] = {
     "…: expected text, got …: write it in quotes": given(filters={"base_image": 0.5}),
     "…: expected true or false, got …": given(filters={"listed": "maybe"}),
     "exclude_filters[…].search: only the service can search, so it cannot exclude": given(exclude_filters=[{"search": "web"}]),
-    "exclude_filters[…].kms_slug: API version … does not show a CVM's KMS slug: use kms_type, or set"
-    " 'api_version: \"2025-10-28\"'": given(exclude_filters=[{"kms_slug": "kms-phala-prod7"}]),
-    "exclude_filters[…].kms_slug cannot be decided: the service's answer does not show the CVMs' KMS slug; use kms_type"
-    " instead": newer_answer,
+    'exclude_filters[…].… cannot be decided: the response does not show a CVM\'s …. Set api_version: "2025-10-28", which does, or'
+    " use another filter.": given(exclude_filters=[{"kms_slug": "kms-phala-prod7"}]),
     "host_filters[…]: expected a Jinja2 condition such as 'phala_vcpu >= 4', got …": given(host_filters=[""]),
     "host_filters: '…' failed: …; write variables with their hostvars_prefix, such as 'phala_status'": given(
         host_filters=["vcpu >= 4"]
@@ -321,7 +346,7 @@ CASES: Mapping[str, Provoke] = {
     "… has no profile '…': did you mean '…'?": logged_in({"work": PROFILE}, profile="wrk"),
     "profile '…' of … has no token: run 'phala login' for it again": logged_in({"work": {}}),
     "profile '…' is not used, because api_key is set too": given(api_key=KEY, profile="work"),
-    "… from …: the API key from … was refused; check that it is whole, not revoked, and made for … (the service says: …)"
+    "… from …: the API key from … was refused; check that it is complete, not revoked, and made for … (the service says: …)"
     " (request id …)": given(api_key="phak_of-nobody"),
     # The URL
     "…: '…' is no URL, write one such as 'https://cloud-api.phala.com/api/v1'": in_environment("PHALA_CLOUD_API_PREFIX", "phala"),
@@ -333,38 +358,66 @@ CASES: Mapping[str, Provoke] = {
     "… from …: redirects are not followed, because the API key would go along; it points to …: correct api_url (request id …)": (
         answered(Redirect("https://example.org/"))
     ),
-    "GET …: the answer is …, not JSON: something in between answered, such as a proxy or a login page; check api_url and the"
+    "403 from …: a proxy or firewall in front of the service refused the request; check api_url and the proxy settings (the"
+    " response says: …)": answered(Blocked()),
+    "GET …: the response is …, not JSON: something in between responded, such as a proxy or a login page; check api_url and the"
     " proxy settings": answered(Html()),
-    "GET …: the answer is not what the service describes: …; check api_url and api_version": answered(Body(b"[]")),
-    "GET …: the answer is larger than … MiB, so it is not the service's; check api_url": answered(HugeBody(65, gzip=True)),
+    "GET …: the response is encoded as …, but only gzip was asked for: a server in between changed it; check api_url and the"
+    " proxy settings": encoded,
+    "api_url: … cannot be used: …; correct api_url": given(api_url="https://example.org:0"),
+    "GET …: the response is not what the service describes: …. Check api_url and api_version.": answered(Body(b"[]")),
+    "…/apps: the response has a form that this version of the collection does not know: …. Check api_url and api_version, or"
+    " update the collection.": holding({"app_id": "a", "cvms": [{"uid": 1}]}),
+    "GET …: the response is larger than … MiB, so it is not from the service; check api_url": answered(HugeBody(65, gzip=True)),
     # The service and the way there
-    "the Python package requests cannot be imported (…): run '… -m pip install requests'": without_requests,
+    "the Python package requests cannot be imported (…): install it for … with one of: …": without_requests,
+    "the Python package requests cannot be imported (…): correct or unset SSLKEYLOGFILE": without_key_log,
+    "the Python package … … is too old, this plugin needs … or later: upgrade it for … with one of: …": with_old_requests,
+    "…: … cannot be used (…); name a file of PEM certificates that you can read, or a folder of them": given(
+        api_url="https://127.0.0.1:9/api/v1", ca_path="phala.yml"
+    ),
+    "SSLKEYLOGFILE: … cannot be written (…); correct or unset the variable": in_environment(
+        "SSLKEYLOGFILE", "/nowhere/keys", api_url="https://127.0.0.1:9/api/v1"
+    ),
     "GET …: the connection failed: …; check api_url and the network (tried … times)": given(api_url=CLOSED, retries=1),
     "GET …: the name … was not found: …; check api_url, the network and DNS": unknown_name,
-    "GET …: the proxy did not connect: …; check HTTPS_PROXY and NO_PROXY": in_environment(
+    "GET …: the proxy did not connect: …; check … and NO_PROXY": in_environment(
         "HTTPS_PROXY", "http://127.0.0.1:9", api_url="https://nowhere.example.org/api/v1"
     ),
+    "…: the URL of the proxy cannot be used: …; write it as http://host:port or http://user:password@host:port, and write the"
+    " characters # / ? [ ] @ of a password as %23 %2F %3F %5B %5D %40": in_environment(
+        "HTTPS_PROXY", "ftp://proxy.example.org", api_url="https://nowhere.example.org/api/v1"
+    ),
+    "…: a SOCKS proxy needs the Python package PySocks; …": through_socks,
     "GET …: no TLS connection: …; check that api_url names an https port": (
         lambda trouble: trouble.load(api_url=trouble.simulator.url.replace("http:", "https:"))
     ),
     "GET …: the certificate of … was not accepted: …; set ca_path if a CA of your own signs it": tls_with_unknown_ca,
-    "GET …: no whole answer within … s: check the network, or raise timeout or lower page_size": answered(Hang(), timeout=1),
-    "GET …: the answer is broken JSON (…, … bytes): try again": answered(Body(b'{"dstack_apps": [')),
-    "429 from …: too many requests: try again later (the service says: …) (request id …)": answered(Status(429)),
-    "… from …: the service cannot answer now: try again later (the service says: …) (request id …)": answered(Status(503)),
-    "… from …: …; it asks to wait … s, more than the 30 s that this waits: try again later (the service says: …)"
+    "GET …: no complete response within … s; check the network, or raise timeout or lower page_size": answered(Hang(), timeout=1),
+    "GET …: the response is broken JSON (…, … bytes); run the command again": answered(Body(b'{"dstack_apps": [')),
+    "GET …: the response is broken gzip (…); run the command again": answered(
+        Body(b"no gzip", headers={"content-encoding": "gzip"})
+    ),
+    "429 from …: too many requests; try again later (the service says: …) (request id …)": answered(Status(429)),
+    "… from …: the service is not available now; try again later (the service says: …) (request id …)": answered(Status(503)),
+    "… from …: …; it asks to wait … s, more than the 30 s that the plugin waits; try again later (the service says: …)"
     " (request id …)": answered(Status(429, retry_after=600)),
     "422 from …: the service does not accept the query; correct the filters, page_size or api_version (the service says: …)"
     " (request id …)": answered(Status(422)),
     "… from …: the service refused the request (the service says: …) (request id …)": answered(Status(418)),
-    "GET …: it counts … apps, and its pages show …, … of them different, 3 times: the fleet cannot be had as a whole; run again"
-    " later, and tell the service's support if it stays like this": answered(EMPTY_PAGE, page=2, page_size=1),
-    "…: its count of apps went between … and … while its pages were read, also in the last of 3 readings: apps that came or went"
-    " meanwhile may be missing or listed still; run again when the account is quiet": answered(
-        Drift("total", by=-1), page=2, page_size=2
+    "GET …: the service contradicts itself, in two reads alike: …. The plugin never returns a partial inventory. Run the command"
+    " again later, and tell the service's support if this stays.": answered(EMPTY_PAGE, page=2, page_size=1),
+    "GET …: the app list changed during all 6 reads, so it may be incomplete (in the last read, …). Run the command"
+    " again.": changing_always,
+    "GET …: the service counts … apps, and its first page shows …. That makes … pages, but a query may have at most 10000. Check"
+    " api_url, or set filters.": answered(Replace("total", 10**12)),
+    "two CVMs have the … …: … and …. Leave one of them out with exclude_filters.": holding(
+        App(name="a", cvms=(Cvm(name="a", vm_uuid="1"),)), App(name="b", cvms=(Cvm(name="b", vm_uuid="1"),))
     ),
-    "…: it counts … apps, and its pages show …, … of them different, also in the last of 3 readings: apps that came or went"
-    " meanwhile may be missing or listed still; run again when the account is quiet": answered(Drift("total", by=-1)),
+    "GET …: the number that begins with … does not fit 64 bits and is null in the inventory": holding(
+        App(name="a", cvms=(Cvm(name="a", extra={"huge": 2**70}),))
+    ),
+    "…: still waiting after 30 s …": waiting_long,
     # The cache
     "The inventory is … s old: the service cannot be reached and cache_stale allows it. …": stale_cache,
     "cache_stale does nothing while the cache is off: set 'cache: true' too": given(cache_stale=60),
@@ -377,23 +430,25 @@ CASES: Mapping[str, Provoke] = {
     "no ansible_host, because its gateway domain is not a domain name: …": holding(
         App(name="a", cvms=(Cvm(name="a", gateway_domain="-o ProxyCommand=x"),))
     ),
-    "no ansible_host, because its … is not made of letters and digits alone: …": holding(
+    "no ansible_host, because its … is not a hexadecimal number: …": holding(
         App(name="a", cvms=(Cvm(name="a", instance_id="a;b"),))
     ),
     "no ansible_host, because the API names no gateway domain and gateway_domain is not set: …": given(
         api_version="2025-10-28", verbosity=1
     ),
     "no ansible_host, because it has no instance id, and its app has other CVMs: …": holding(REPLICAS, verbosity=1),
-    "no ansible_host, because it has neither an instance id nor an app id: …": holding(
-        {"id": "prj_a", "name": "a", "app_id": "a", "cvms": [{"name": "a", "status": "creating", "app_id": ""}]}, verbosity=1
-    ),
-    "phala.cloud: this CVM has no gateway address: …. Set connect_with: none if you connect another way.": holding(REPLICAS),
+    "phala.cloud: this CVM has no gateway address: …. If you connect another way, set connect_with: none, or ansible_host in"
+    " compose.": holding(REPLICAS),
     # What -v says
     "…: … CVMs of … apps from … (network, … requests, … retries, … s)": given(verbosity=1),
     "…: … CVMs of … apps from … (cache, … s old)": cached,
     "…: … CVMs of … apps from … (stale cache, … s old)": stale_cache,
-    "page … of … of …: … apps in … s": given(verbosity=2),
-    "tried again: …": answered(Status(503), times=1, retries=1, verbosity=2),
+    "Page … of … of …: … apps in … s": given(verbosity=2),
+    "Read … of at most 6 does not prove that the app list is whole: …": given(page_size=1, verbosity=2),
+    "Tried again: …": answered(Status(503), times=1, retries=1, verbosity=2),
+    "left out a CVM of app …: it has no identifier": holding(
+        App(name="a", cvms=(Cvm(name="a"),), extra={"current_cvm": {"name": "b", "status": "creating"}}), verbosity=1
+    ),
     "left out app …: the API shows no CVM of it": given(verbosity=2),
     "left out CVM …: it was deleted at …": holding(
         App(name="a", cvms=(Cvm(name="a", deleted_at="2026-03-01T00:00:00Z"),)), verbosity=2
@@ -401,7 +456,7 @@ CASES: Mapping[str, Provoke] = {
     "left out CVM … of the query …: it does not meet …": given(filters={"status": "stopped"}, verbosity=2),
     "left out CVM …: exclude_filters[…] says so": given(exclude_filters=[{"node": "prod7"}], verbosity=2),
     "left out CVM …: host_filters[…] does not hold": given(host_filters=["phala_is_dev"], verbosity=2),
-    "left out the field … of CVM …: it makes no safe variable name": holding(
+    "left out fields whose names are not safe names of variables: …": holding(
         App(name="a", cvms=(Cvm(name="a", extra={"a b": 1}),)), verbosity=2
     ),
     "phala.cloud.phala does not take …: the name must end in phala.yml or phala.yaml": other_name,
@@ -439,7 +494,10 @@ NOT_SHOWN = {
     "-o ControlPath=none",  # an argument of ssh
     ">&2; exit 1",  # of a shell
     ") is boolean",  # of a template
-    "is no JSON",  # of an exception that is caught
+    "is not JSON",  # of an exception that is caught
+    "stopped, because another request failed",  # of one that comes after the failure
+    r"\b(?:api[ _-]?)?keys?\b|\btokens?\b|\b(?:un)?authenticat",  # of a pattern
+    "-o ServerAliveInterval=60",
     "phala.cloud request",  # of a thread
 }
 
