@@ -402,9 +402,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             report(diagnostic)
         with paused_garbage_collection(), _errors_of_ansible(settings.mask):
             fleet = get_fleet(settings, open_cache(self, settings), use_cache=cache, report=report)
-            cvms, left_out = select_cvms(
-                settings.queries, settings.excludes, fleet.apps, account="", nodes=fleet.options.get("node", ())
-            )
+            cvms, left_out = select_cvms(settings.queries, settings.excludes, fleet.apps, account="", nodes=fleet.nodes)
             built, lacking = build(cvms, settings, Expressions(self, settings.constructed), inventory)
             summary = f"{path}: {len(built.hosts)} CVMs of {fleet.app_count} apps from {fleet.origin}"
             publish(inventory, built)

@@ -31,6 +31,11 @@ class Fleet:
     options: Mapping[str, Sequence[str]]
     warnings: Sequence[str]
 
+    @property
+    def nodes(self) -> Sequence[str]:
+        """The values of the filter ``node`` that the service knows."""
+        return self.options.get("node", ())
+
 
 def get_fleet(settings: Settings, store: Any, *, use_cache: bool, report: Report) -> Fleet:
     """Return a fresh fleet from the cache, else from the service, else a stale one where the settings allow it.

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-THREAD_NAME = "phala.cloud request"
+THREAD_NAME = "phala.cloud timed request"
 
 
 class OutOfTimeError(Exception):

@@ -499,6 +499,7 @@ NOT_SHOWN = {
     r"\b(?:api[ _-]?)?keys?\b|\btokens?\b|\b(?:un)?authenticat",  # of a pattern
     "-o ServerAliveInterval=60",
     "phala.cloud request",  # of a thread
+    "phala.cloud timed request",
 }
 
 

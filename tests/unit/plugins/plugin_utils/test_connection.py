@@ -123,7 +123,6 @@ def test_domain_of_the_api_that_is_none_is_suspect_and_not_made_up_for(domain: A
     ("values", "reason", "fix"),
     [
         ({"gateway_domain": None}, "the API names no gateway domain and gateway_domain is not set", "Set gateway_domain"),
-        ({"instance_id": None, "app_id": None}, "it has neither an instance id nor an app id", "Refresh the instance id"),
         ({"gateway_enabled": False}, "its gateway is disabled", "Enable the gateway"),
         ({"gateway_enabled": False, "gateway_domain": None}, "its gateway is disabled", "Enable the gateway"),
     ],
