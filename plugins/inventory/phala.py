@@ -69,9 +69,9 @@ options:
       - name: PHALA_CLOUD_API_PREFIX
   api_version:
     description:
-      - The version of the service's answers, sent as the header C(X-Phala-Version).
-      - The core variables are the same for every version. V(2025-10-28) shows the KMS slug, and no gateway domain.
-      - The default shows the gateway of each CVM, which the connection needs.
+      - The version of the API, sent as the header C(X-Phala-Version). The default is that of the official SDKs.
+      - The core variables are the same for every version. V(2025-10-28) shows the KMS slug, but not the gateway domain, which the
+        connection needs.
     type: str
     default: "2026-06-23"
   timeout:
@@ -119,8 +119,11 @@ options:
         C(status), which are the service's own.
       - Any value may be a list, of which one must be met. Lists of C(status) cost nothing; every other list makes one request per
         value, or per combination of values.
-      - C(base_image) is also met where the value is a part of the image's name.
+      - Letter case does not matter.
+      - C(base_image) matches a part of the image's name, or of its slug in the catalogue, such as C(dstack-dev-0.5.7-9b6a5239).
+      - C(node) is the name of the node or of the teepod.
       - C(search) looks in the name, app id, VM UUID and instance id, and finds whole apps.
+      - A field that is null matches nothing. If the response does not have the field at all, the service's decision applies.
       - A filter that is empty or undefined is an error.
       - Values may be Jinja2 templates that see extra variables.
     type: dict
@@ -183,6 +186,7 @@ options:
       - What to group the hosts by. Each value makes a group such as C(region_US_WEST_1), a child of O(group).
       - V(os_type) gives C(os_type_dev) and C(os_type_prod).
       - V(team) is the workspace's slug, else its name. V(app) is the app's name.
+      - V(reachable) gives C(reachable_true) and C(reachable_false), by the host variable C(is_reachable).
     type: list
     elements: str
     choices:

@@ -48,6 +48,6 @@ def queries(simulator: Simulator) -> list[str]:
     filters = (
         [f"{name}={value}" for name, value in request.query if name not in ("page", "page_size")]
         for request in simulator.requests
-        if request.page == 1
+        if request.page == 1 and request.path.endswith("/apps")
     )
     return sorted({" ".join(query) for query in filters})
