@@ -14,6 +14,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
+from ansible_collections.phala.cloud.plugins.plugin_utils._file import vault_problem
 
 NEAR = 0.7  # of 1.0 for equal names; 'regoin' is 0.83 near to 'region'
 
@@ -35,6 +36,8 @@ def type_problem(name: str, definition: Mapping[str, Any], value: Any) -> str | 
     """Return what is wrong with an option's type or choice; ansible-core reads ``validate_certs: flase`` as false."""
     if value is None:
         return None
+    if problem := vault_problem(name, value):
+        return problem
     value = _cast(definition, value)
     expected, fits = _TYPES.get(str(definition.get("type")), ("a value", _anything))
     if not fits(value):

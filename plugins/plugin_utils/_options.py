@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from ansible import constants as C
 from ansible.errors import AnsibleParserError
 from ansible.utils.path import unfrackpath
+from ansible.utils.vars import isidentifier
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_within, split_domain
 from ansible_collections.phala.cloud.plugins.plugin_utils._credentials import (
@@ -24,6 +25,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._credentials import (
     with_url_of_profile,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES
+from ansible_collections.phala.cloud.plugins.plugin_utils._file import read_file, report
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import FILTERS, NOT_FOR_EXCLUSION, FilterReader, single_valued
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_names import keyed_group_problems, unknown_option
@@ -54,6 +56,7 @@ T = TypeVar("T")
 NOT_BLANK = ("filters", "include_filters", "exclude_filters", "host_filters")  # a blank one would list every CVM
 
 _DEFAULT = "default"  # core's name for where such a value comes from
+_NAMES_OF_JINJA = ("true", "false", "none")  # beside those that are Python's, too
 
 
 def read_settings(plugin: Any, path: str) -> Settings:
@@ -61,11 +64,7 @@ def read_settings(plugin: Any, path: str) -> Settings:
 
     :raises AnsibleParserError: with every problem of the file at once
     """
-    try:
-        config = plugin._read_config_data(path)
-    except AttributeError:  # core's own, of a file that holds a list or a text
-        raise AnsibleParserError(f"{path} holds no dictionary: begin it with 'plugin: phala.cloud.phala'") from None
-    reader = _Reader(plugin, config, path)
+    reader = _Reader(plugin, read_file(plugin, path), path)
     # Options see extra variables and nothing else, because there is no host yet.
     before, plugin.templar.available_variables = plugin.templar.available_variables, plugin._vars
     try:
@@ -73,7 +72,7 @@ def read_settings(plugin: Any, path: str) -> Settings:
     finally:
         plugin.templar.available_variables = before
     if reader.problems:
-        raise AnsibleParserError(settings.mask(_report(path, reader.problems)))
+        raise AnsibleParserError(settings.mask(report(path, reader.problems)))
     return settings
 
 
@@ -88,13 +87,6 @@ def open_cache(plugin: Any, settings: Settings) -> Any:
         plugin.set_option("cache_timeout", settings.cache.stale)
         plugin.load_cache_plugin()
     return plugin.cache
-
-
-def _report(path: str, problems: list[str]) -> str:
-    if len(problems) == 1:
-        return f"{path}: {problems[0]}"
-    numbered = "\n".join(f"({number}) {problem}" for number, problem in enumerate(problems, start=1))
-    return f"{path} has {len(problems)} problems:\n{numbered}"
 
 
 class _Reader:
@@ -308,6 +300,7 @@ class _Reader:
     def _constructed(self) -> ConstructedSettings:
         # Core accepts other values on some versions and drops them without a message on others.
         self._check_expressions("compose", (str,))
+        self._check_composed_names()
         self._check_expressions("groups", (str, bool))
         for position, entry in enumerate(self.option("keyed_groups") or ()):
             self.problems += keyed_group_problems(f"keyed_groups[{position}]", entry, self._keys_of_keyed_groups())
@@ -330,6 +323,15 @@ class _Reader:
                 )
             elif isinstance(expression, str) and (problem := expression_problem(f"{name}.{variable}", expression)):
                 self.problems.append(problem)
+
+    def _check_composed_names(self) -> None:
+        """Refuse what ansible-core warns about since 2.19, with lines of the file, and what no template can use."""
+        for name in self.option("compose") or {}:
+            if not isidentifier(name) or name in _NAMES_OF_JINJA:
+                self.problems.append(
+                    f"compose: {name!r} cannot be a variable's name: use letters, digits and _, no digit at the start, and no"
+                    " word of Jinja2 or Python"
+                )
 
     # One option
 

@@ -172,6 +172,8 @@ def test_broken_credentials_are_not_shown(project: Project, monkeypatch: pytest.
     assert_unsaid(project.read(api_key=None, verbosity=5).assert_nothing())
 
 
+UNOPENED: Final = "!vault |\n    $ANSIBLE_VAULT;1.1;AES256\n    3132333435\n"  # no password opens it
+
 WRONG_SOURCES: Final[tuple[Mapping[str, Any], ...]] = (
     {"api_key": "{{ nothing }}" + KEY},
     {"api_key": "{{ " + repr(KEY) + " | nothing }}"},
@@ -201,6 +203,17 @@ WRONG_SOURCES: Final[tuple[Mapping[str, Any], ...]] = (
     {"api_key": KEY, "api_url": f"https://user:{SECRET}@example.org/"},
     {"api_key": KEY, "api_url": f"https://127.0.0.1:1/?key={KEY}"},
     {"api_key": KEY, "api_url": KEY},
+    {"api_key": KEY, "compose": {"my-var": "phala_name"}},
+    {"api_key": KEY, "compose": {"{{ x }}": "phala_name"}},
+    {"api_key": KEY, "compose": {5: "phala_name"}},
+    {"api_key": KEY, "compose": {"true": "phala_name"}},
+    {"api_key": KEY, "region": "UNOPENED"},
+    {"api_key": KEY, "ssh_user": "UNOPENED"},
+    {"api_key": KEY, "strict": "UNOPENED"},
+    {"api_key": KEY, "filters": {"region": "UNOPENED"}},
+    {"api_key": KEY, "host_filters": ["UNOPENED"]},
+    {"api_key": KEY, "compose": {"x": "UNOPENED"}},
+    {"api_key": "UNOPENED", "profile": KEY},
 )
 
 
@@ -212,7 +225,8 @@ def test_an_error_in_the_source_shows_no_key(project: Project, position: str) ->
         source = {"plugin": "phala.cloud.phala", "api_url": project.url, "retries": 0, **options}
         names = list(source) if position == "before" else list(source)[::-1]
         path = project.folder / f"{number:02}.phala.yml"
-        path.write_text("".join(yaml.safe_dump({name: source[name]}, width=1000) for name in names))
+        text = "".join(yaml.safe_dump({name: source[name]}, width=1000) for name in names)
+        path.write_text(text.replace("UNOPENED", UNOPENED))
         arguments += ["-i", str(path)]
     completed = project.run("ansible-inventory", *arguments, "--list")
     said = "".join(completed.stderr.split())
