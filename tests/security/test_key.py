@@ -186,7 +186,7 @@ WRONG_SOURCES: Final[tuple[Mapping[str, Any], ...]] = (
     {"api_key": KEY, "host_filters": ["phala_nothing > 3"]},
     {"api_key": KEY, "host_filters": ["phala_name +"]},
     {"api_key": KEY, "host_filters": ["phala_name"]},
-    {"api_key": KEY, "hostnames": ["{{ name + 1 }}"]},
+    {"api_key": KEY, "hostnames": ["{{ name + 1 }}"], "strict": True},
     {"api_key": KEY, "hostnames": ["{{ nothing }}"], "strict": True},
     {"api_key": KEY, "compose": {"x": "phala_nothing"}, "strict": True},
     {"api_key": KEY, "compose": {"x": "phala_name +"}, "strict": True},
