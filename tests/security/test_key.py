@@ -192,7 +192,7 @@ WRONG_SOURCES: Final[tuple[Mapping[str, Any], ...]] = (
     {"api_key": KEY, "compose": {"x": "phala_name +"}, "strict": True},
     {"api_key": KEY, "groups": {"x": "phala_nothing"}, "strict": True},
     {"api_key": KEY, "keyed_groups": [{"key": "phala_nothing"}], "strict": True},
-    {"api_key": KEY, "keyed_groups": [{"key": "phala_vcpu"}], "strict": True},
+    {"api_key": KEY, "keyed_groups": [{"key": "phala_vcpu / 0"}], "strict": True},
     {"api_key": KEY, "filters": {"region": "{{ nothing }}"}},
     {"api_key": KEY, "profile": "{{ nothing }}"},
     {"api_key": KEY, "timeout": "long"},
