@@ -26,6 +26,7 @@ COVERING_TESTS = ("tests/unit", "tests/integration", "tests/security")
 MATRIX_TESTS = ("tests/unit/plugins", "tests/integration")
 HOSTILE_TESTS = ("tests/security/test_hostile_text.py", "tests/security/test_outputs.py")
 PLAYING_TESTS = ("tests/docs", "tests/e2e")
+WITH_VALUE = ("-k", "-m", "-n", "-p", "-o", "-r", "-W")  # options of pytest that an argument follows
 NO_TESTS = 5  # the exit status of pytest
 WORKERS = min((os.cpu_count() or 1) + 1, 4)  # one more than cores, for many tests wait most of their time
 
@@ -185,13 +186,16 @@ def measure_coverage(session: nox.Session) -> None:
 def run_tests(session: nox.Session, *folders: str, runner: Sequence[str] = ("pytest",)) -> None:
     """Run pytest on these folders, or on the files that the command line names; its options may choose no test of them."""
     success_codes = [0, NO_TESTS] if session.posargs else [0]
-    chosen = () if any(map(names_file, session.posargs)) else folders
+    chosen = () if name_files(session.posargs) else folders
     session.run(*runner, f"--numprocesses={WORKERS}", *chosen, *session.posargs, success_codes=success_codes)
 
 
-def names_file(argument: str) -> bool:
-    """Return whether an argument of pytest is a file, a folder or a test in a file."""
-    return not argument.startswith("-") and Path(argument.partition("::")[0]).exists()
+def name_files(arguments: Sequence[str]) -> bool:
+    """Return whether arguments of pytest name a file, a folder or a test in a file."""
+    given = (
+        name for option, name in itertools.pairwise(("", *arguments)) if option not in WITH_VALUE and not name.startswith("-")
+    )
+    return any(Path(name.partition("::")[0]).exists() for name in given)
 
 
 @nox.session(python=PYTHONS[NEWEST.python], default=False)
