@@ -18,7 +18,7 @@ makes_environments() {
 candidates() {
     echo "${PYTHON:-}"
     folders="$(echo "$PATH" | tr ':' '\n') $(echo "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin)"
-    for name in python3.13 python3.12 python3.11 python3.10 python3.14 python3 python; do
+    for name in python3.13 python3.12 python3.11 python3.10 python3.14 python3.15 python3 python; do
         for folder in $folders; do
             echo "$folder/$name"
         done
