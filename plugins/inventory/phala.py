@@ -11,7 +11,7 @@ name: phala
 short_description: Confidential VMs of a Phala Cloud account
 version_added: 1.0.0
 author:
-  - The phala.cloud collection contributors (@phala-cloud-collection)
+  - The phala.cloud collection contributors (!UNKNOWN)
 description:
   - Makes every confidential VM (CVM) of a Phala Cloud account a host.
   - Groups the hosts by region, node, base image and status, or by what O(group_by) names.
