@@ -367,6 +367,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagn
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import well_typed
 from ansible_collections.phala.cloud.plugins.plugin_utils._options import open_cache, read_settings
 from ansible_collections.phala.cloud.plugins.plugin_utils._publish import publish
+from ansible_collections.phala.cloud.plugins.plugin_utils._written import decrypted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -394,7 +395,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def set_options(self, task_keys: Any = None, var_options: Any = None, direct: Any = None) -> None:
         # Core would stop at the first option of a wrong type; reading the settings reports them all.
         super().set_options(
-            task_keys=task_keys, var_options=var_options, direct=well_typed(self.option_definitions, direct or {})
+            task_keys=task_keys, var_options=var_options, direct=well_typed(self.option_definitions, decrypted(direct or {}))
         )
 
     @reraise_swallowed_interrupt()

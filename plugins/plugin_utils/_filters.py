@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import product
+from math import prod
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -14,11 +15,15 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_names import unknown_filter
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import OptionError, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Filter
 
 # The service's own names. Each but search, which looks into several fields, is compared with the core variable of its name.
 FILTERS = ("base_image", "instance_type", "kms_slug", "kms_type", "listed", "node", "region", "search", "status")
 FILTERED_VARIABLES = tuple(name for name in FILTERS if name != "search")
+WITHOUT_COMMA = ("base_image", "instance_type", "kms_slug", "kms_type", "node", "region", "status")  # in no value of theirs
+SHOWN_ALWAYS = ("instance_type", "kms_type", "region")  # by every response that has fields of a known shape
+MAX_COMBINATIONS = 20  # of the lists in one entry
 NOT_FOR_EXCLUSION = {"search": "only the service can search, so it cannot exclude"}
 
 
@@ -81,13 +86,29 @@ class FilterReader:
                 self._problems.append(str(problem))
 
 
-def single_valued(entry: Filter) -> Iterator[Filter]:
-    """Yield one query for each combination of values; the service accepts a list for ``status`` alone."""
-    choices: list[list[tuple[str, ...]]] = [
-        [values] if name == "status" else [(value,) for value in values] for name, values in entry.items()
-    ]
-    for combination in product(*choices):
-        yield dict(zip(entry, combination, strict=True))
+def single_valued(entry: Filter) -> list[Filter]:
+    """Return one query for each combination of values; the service accepts a list for ``status`` alone.
+
+    A filter that still has a list is not requested, because there would be too many queries, and is decided by the plugin.
+
+    :raises OptionError: when there are too many combinations anyway
+    """
+    split = [name for name, values in entry.items() if name != "status" and len(values) > 1]
+    while (count := prod(len(entry[name]) for name in split)) > MAX_COMBINATIONS:
+        shown_always = [name for name in split if name in SHOWN_ALWAYS]
+        if not shown_always:
+            raise OptionError(
+                f"filters with lists of {', '.join(split)} make {count} combinations, and at most {MAX_COMBINATIONS} are"
+                " possible. Use shorter lists, or conditions in host_filters."
+            )
+        split.remove(max(shown_always, key=lambda name: len(entry[name])))
+    choices = [[(value,) for value in values] if name in split else [values] for name, values in entry.items()]
+    return [dict(zip(entry, combination, strict=True)) for combination in product(*choices)]
+
+
+def parameters(query: Filter) -> list[tuple[str, str]]:
+    """Return the parameters of a query's requests."""
+    return [(name, value) for name, values in query.items() if name == "status" or len(values) == 1 for value in values]
 
 
 def unmet_filters(query: Filter, cvms: Sequence[Cvm], nodes_of_service: Container[str]) -> list[frozenset[str]]:
@@ -157,6 +178,8 @@ def _value(where: str, name: str, value: Any) -> str:
             return "true" if boolean(value) else "false"
         except TypeError:
             raise OptionError(f"{where}: expected true or false, got {shown(value)}") from None
+    if isinstance(value, str) and name in WITHOUT_COMMA and "," in value:
+        raise OptionError(f"{where}: {plain(value)!r} is one text: write a list, such as [{', '.join(plain(value).split(','))}]")
     if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
-        return str(value)
+        return plain(str(value))
     raise OptionError(f"{where}: expected text, got {shown(value)}: write it in quotes")

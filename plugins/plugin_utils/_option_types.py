@@ -42,7 +42,8 @@ def type_problem(name: str, definition: Mapping[str, Any], value: Any) -> str | 
     expected, fits = _TYPES.get(str(definition.get("type")), ("a value", _anything))
     if not fits(value):
         got = kind_of(value) if name == "api_key" else shown(value)  # it holds the key, in whatever type
-        return f"{name}: expected {expected}, got {got}"
+        advice = ": write it in quotes" if definition.get("type") == "str" and isinstance(value, (bool, float)) else ""
+        return f"{name}: expected {expected}, got {got}{advice}"
     choices = definition.get("choices")
     if not choices:
         return None

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from ansible import constants as C
-from ansible.errors import AnsibleParserError
+from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.module_utils.common.text.converters import to_text
 from ansible.utils.path import unfrackpath
 from ansible.utils.vars import isidentifier
 
@@ -27,6 +29,11 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._credentials import (
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES
 from ansible_collections.phala.cloud.plugins.plugin_utils._file import read_file, report
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import FILTERS, NOT_FOR_EXCLUSION, FilterReader, single_valued
+from ansible_collections.phala.cloud.plugins.plugin_utils._group_options import (
+    group_name_problems,
+    is_reserved_name,
+    variable_name_problems,
+)
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_names import keyed_group_problems, unknown_option
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import (
@@ -50,6 +57,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._settings import (
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._syntax import expression_problem, template_problem
 from ansible_collections.phala.cloud.plugins.plugin_utils._templates import empty_template, is_secret, rendered, secret_text
+from ansible_collections.phala.cloud.plugins.plugin_utils._written import as_written, decrypted, unrendered_template
 
 T = TypeVar("T")
 
@@ -64,7 +72,8 @@ def read_settings(plugin: Any, path: str) -> Settings:
 
     :raises AnsibleParserError: with every problem of the file at once
     """
-    reader = _Reader(plugin, read_file(plugin, path), path)
+    config = _written(plugin, read_file(plugin, path), path)
+    reader = _Reader(plugin, config, path)
     # Options see extra variables and nothing else, because there is no host yet.
     before, plugin.templar.available_variables = plugin.templar.available_variables, plugin._vars
     try:
@@ -74,6 +83,19 @@ def read_settings(plugin: Any, path: str) -> Settings:
     if reader.problems:
         raise AnsibleParserError(settings.mask(report(path, reader.problems)))
     return settings
+
+
+def _written(plugin: Any, config: Mapping[Any, Any], path: str) -> dict[Any, Any]:
+    """Return the options of a file as they are written there, and give them to the plugin in this form."""
+    definitions = plugin.option_definitions
+    texts = {name for name, option in definitions.items() if option.get("type") == "str" or option.get("elements") == "str"}
+    try:
+        contents, _is_shown = plugin.loader._get_file_contents(path)
+    except AnsibleError:
+        contents = b""
+    written = as_written(decrypted(config), to_text(contents), {*texts, "filters", "include_filters", "exclude_filters"})
+    plugin.set_options(direct=written, var_options=plugin._vars)
+    return written
 
 
 def open_cache(plugin: Any, settings: Settings) -> Any:
@@ -121,7 +143,7 @@ class _Reader:
             suffix=suffix,
             group=self._group(),
             group_by=tuple(dict.fromkeys(self.option("group_by") or ())),
-            group_prefix=self.option("group_prefix") or "",
+            group_prefix=self._group_prefix(),
             gateway=gateway if self.option("connect_with") == "gateway" else None,
             reach=gateway,
             constructed=self._constructed(),
@@ -136,7 +158,7 @@ class _Reader:
                 self.problems.append(unknown_option(name, definitions, FILTERS))
             elif value is None and name in NOT_BLANK:
                 self.problems.append(f"{name}: is blank. Write at least one filter, or remove the option.")
-            elif problem := type_problem(name, definitions[name], value):
+            elif problem := type_problem(name, definitions[name], value) or unrendered_template(name, value):
                 self.problems.append(problem)
 
     # The service and its key
@@ -216,7 +238,8 @@ class _Reader:
         filters = self.option("filters")
         entries = [reader.entry(filters, "filters")] if filters else []
         entries += reader.entries(self.option("include_filters") or (), "include_filters")
-        queries = (query for entry in entries or [{}] for query in single_valued(entry))
+        split = (self._attempt(partial(single_valued, entry)) or [] for entry in entries or [{}])
+        queries = (query for of_entry in split for query in of_entry)
         return tuple({tuple(query.items()): query for query in queries}.values())
 
     def _excludes(self) -> tuple[Filter, ...]:
@@ -252,20 +275,25 @@ class _Reader:
 
     def _group(self) -> str:
         group = plain(self.option("group") or "")
-        beginnings = [f"{self.option('group_prefix') or ''}{dimension}_" for dimension in self.option("group_by") or ()]
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", group) or group in ("all", "ungrouped", "_meta"):
+        beginnings = [f"{self._group_prefix()}{dimension}_" for dimension in self.option("group_by") or ()]
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", group) or is_reserved_name(group):
             self.problems.append(
-                f"group: {group!r} cannot name the group of all CVMs: use letters, digits and _, not 'all', 'ungrouped' or"
-                " '_meta'"
+                f"group: {group!r} cannot name the group of all CVMs: use letters, digits and _, not 'all', 'ungrouped',"
+                " '_meta' or a name of this machine"
             )
         elif taken := [beginning for beginning in beginnings if group.startswith(beginning)]:
             self.problems.append(f"group: {group!r} would be taken for a group of group_by, whose names begin {taken[0]!r}")
         return group
 
+    def _group_prefix(self) -> str:
+        prefix = self._attempt(partial(self._text, "group_prefix"))
+        return prefix or ""
+
     def _gateway(self) -> GatewaySettings:
         domain = self._attempt(lambda: self._text("gateway_domain"))
         if domain and split_domain(domain) is None:
             self.problems.append(f"gateway_domain: {domain!r} is no domain name such as 'gateway.example.org' or '...:8443'")
+        ssh_user = self._attempt(lambda: self._text("ssh_user"))
         allowed = self._allowed_domains()
         if domain and allowed and (parts := split_domain(domain)) and not is_within(parts[0], allowed):
             self.problems.append(f"gateway_domain: {domain!r} is neither one of allowed_gateway_domains nor below one")
@@ -277,14 +305,14 @@ class _Reader:
             openssl=self._openssl(),
             allowed_domains=allowed,
             ssh_port=self._integer("ssh_port", 1, 65535),
-            ssh_user=self.option("ssh_user") or "",
+            ssh_user=ssh_user or "",
         )
 
     def _allowed_domains(self) -> tuple[str, ...]:
         domains = []
         for position, entry in enumerate(self._texts("allowed_gateway_domains", "a domain such as 'example.org'")):
             where = f"allowed_gateway_domains[{position}]"
-            domain = str(self._attempt(lambda where=where, entry=entry: self._rendered(where, entry)) or "")  # type: ignore[misc]
+            domain = str(self._attempt(partial(self._rendered, where, entry)) or "")
             parts = split_domain(domain)
             if parts is None or parts[1] is not None:
                 self.problems.append(f"{where}: {domain!r} is not a plain domain such as 'example.org', without port or wildcard")
@@ -303,7 +331,16 @@ class _Reader:
         self._check_composed_names()
         self._check_expressions("groups", (str, bool))
         for position, entry in enumerate(self.option("keyed_groups") or ()):
-            self.problems += keyed_group_problems(f"keyed_groups[{position}]", entry, self._keys_of_keyed_groups())
+            where = f"keyed_groups[{position}]"
+            self.problems += keyed_group_problems(where, entry, self._keys_of_keyed_groups())
+            if isinstance(entry, Mapping) and "parent_group" in entry:
+                self.problems += group_name_problems(
+                    f"{where}.parent_group", entry["parent_group"], self.option("group"), {"all"}
+                )
+        for group in self.option("groups") or {}:
+            self.problems += group_name_problems("groups", group, self.option("group"))
+        for name in self.option("compose") or {}:
+            self.problems += variable_name_problems("compose", name)
         return ConstructedSettings(
             strict=self.option("strict"),
             compose=self.option("compose") or {},
@@ -382,7 +419,7 @@ class _Reader:
         text = secret_text(name, result) if is_secret(name) else str(result)
         if not text.strip():
             raise empty_template(name, str(value))
-        return text
+        return plain(text)
 
     def _texts(self, name: str, expected: str) -> list[str]:
         texts = []

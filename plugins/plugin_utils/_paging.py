@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Response, UnavailableError
+from ansible_collections.phala.cloud.plugins.plugin_utils._filters import parameters
 from ansible_collections.phala.cloud.plugins.plugin_utils._pages import PATH, Identity, Page, Request, read_page
 from ansible_collections.phala.cloud.plugins.plugin_utils._proof import (
     Reading,
@@ -69,7 +70,7 @@ class AppList:
     """The list of one query, as read last. Only the newest copy of each page is kept."""
 
     def __init__(self, client: Client, query: Filter, *, page_size: int, with_states: bool) -> None:
-        self.parameters = [(name, value) for name, values in query.items() for value in values]
+        self.parameters = parameters(query)
         self.url = client.url(PATH, self.parameters)
         self.page_size = page_size
         self.with_states = with_states

@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Check the names that a file gives to groups and variables: some are no text, and Ansible has a use for others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from ansible import constants as C
+from ansible.inventory.group import to_safe_group_name
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_this_machine
+from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import shown
+
+NAMES_OF_GROUPS = frozenset({"all", "ungrouped", "_meta"})
+NAMES_OF_VARIABLES = frozenset({"omit", *C.INTERNAL_STATIC_VARS})
+
+
+def is_reserved_name(name: str) -> bool:
+    """Return whether a group must not have a name, because plays mean all hosts or this machine by it."""
+    return name in NAMES_OF_GROUPS or is_this_machine(name)
+
+
+def group_name_problems(where: str, name: Any, group: Any, allowed: Collection[str] = ()) -> Iterator[str]:
+    """Yield what is wrong with the name of a group that the file gives; one with a template is only known later.
+
+    :param group: the option ``group``
+    """
+    if not isinstance(name, str) or not name.strip():
+        yield f"{where}: expected the name of a group, got {shown(name)}: write it in quotes"
+        return
+    safe = to_safe_group_name(name, force=True, silent=True)
+    if "{" not in name and name not in allowed and (is_reserved_name(name) or safe in (*NAMES_OF_GROUPS, f"{group}_gateway")):
+        yield f"{where}: {name!r} is reserved for this machine, for Ansible or for the gateway. Choose another name."
+
+
+def variable_name_problems(where: str, name: Any) -> Iterator[str]:
+    """Yield what is wrong with the name of a variable that the file gives."""
+    if name in NAMES_OF_VARIABLES:
+        yield f"{where}.{name}: Ansible sets this variable itself. Choose another name, or set 'hostnames' for the host's name."
