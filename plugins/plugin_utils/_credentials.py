@@ -68,8 +68,12 @@ def profile_key(wanted: str | None, wanted_by: str, environ: Mapping[str, str]) 
     except CredentialsError as error:
         text = f"{wanted_by}: {error}" if wanted else f"{error}, or {LOGIN_HINT.partition(',')[0]}"
         raise CredentialsError(text) from None
-    source = f"profile {profile.name!r} of {path}"
+    source = _source(profile.name, path)
     return Key(profile.token, source, profile.api_prefix, f"api_prefix of {source}", is_of_profile=True)
+
+
+def _source(name: str, path: str) -> str:
+    return f"profile {name!r} of {path}"
 
 
 def with_url_of_profile(key: Key, wanted: str | None, environ: Mapping[str, str]) -> Key:
@@ -85,7 +89,7 @@ def with_url_of_profile(key: Key, wanted: str | None, environ: Mapping[str, str]
         name, entry = _find(path, content["profiles"], wanted or str(content.get("current_profile") or ""))
     except CredentialsError:
         return key
-    return replace(key, url=_api_prefix(entry), url_source=f"api_prefix of profile {name!r} of {path}")
+    return replace(key, url=_api_prefix(entry), url_source=f"api_prefix of {_source(name, path)}")
 
 
 def refuse_bad_key(key: Key) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import socket
 import sys
@@ -22,6 +23,7 @@ from ansible import constants
 from ansible.plugins.cache import BaseFileCacheModule
 
 from ansible_collections.phala.cloud.plugins.plugin_utils import _libraries, _patience
+from ansible_collections.phala.cloud.plugins.plugin_utils._project_file import PARSERS
 from ansible_collections.phala.cloud.tests.integration.loading import load
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import (
@@ -125,6 +127,40 @@ def in_environment(name: str, value: str, **options: Any) -> Provoke:
         trouble.load(**options)
 
     return provoke
+
+
+def ignoring_filters(filters: dict[str, str], **options: Any) -> Provoke:
+    """Load with filters that the service ignores."""
+
+    def provoke(trouble: Trouble) -> None:
+        trouble.simulator.ignored_filters = tuple(filters)
+        trouble.load(filters=filters, **options)
+
+    return provoke
+
+
+def in_project(text: str, *, api_key: str = "", parsers: bool = True) -> Provoke:
+    """Load in a folder with this phala.toml."""
+
+    def provoke(trouble: Trouble) -> None:
+        (trouble.folder / "phala.toml").write_text(text, encoding="utf-8")
+        (trouble.folder / ".phala-cloud").mkdir()
+        (trouble.folder / ".phala-cloud" / "credentials.json").write_text("{}", encoding="utf-8")
+        trouble.monkeypatch.setenv("PHALA_CLOUD_API_KEY", api_key)
+        trouble.monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", "")
+        if not parsers:
+            for name in PARSERS:
+                trouble.monkeypatch.setitem(sys.modules, name, None)
+        trouble.monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+        trouble.load()
+
+    return provoke
+
+
+def without_home(trouble: Trouble) -> None:
+    trouble.monkeypatch.delenv("PHALA_CLOUD_API_KEY")
+    trouble.monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    trouble.load()
 
 
 def without_key(trouble: Trouble) -> None:
@@ -333,6 +369,15 @@ CASES: Mapping[str, Provoke] = {
     "hosts of another source are in '…' now, with its variables, by groups that it shares; set group_prefix: …": another_source,
     "left out variables that have …: …": holding(App(name="a", cvms=(Cvm(name="a", extra={"deep": deep(70)}),))),
     # The API key
+    "there is no API key, and no home folder: set api_key or PHALA_CLOUD_API_KEY, or run 'phala login' with PHALA_CLOUD_DIR"
+    " set": without_home,
+    "… is not valid TOML: …. Correct it, or set profile or PHALA_CLOUD_PROFILE.": in_project("profile = "),
+    "… cannot be read, because this Python has no tomllib. Install the Python package tomli, or set profile or"
+    " PHALA_CLOUD_PROFILE.": in_project("profile = 'work'", parsers=False),
+    "…: profile is …. Write the name of a profile in quotes.": in_project("profile = 1"),
+    "the profile's base URL is not used for the key from …: …": in_project("profile = ", api_key=KEY),
+    "…: the key of … belongs to … and is not sent to …. Set the api_key of that service, or use a profile with this"
+    " api_prefix.": logged_in({"work": PROFILE}, profile="work", api_url="https://other.example.org"),
     "there is no API key: set api_key or PHALA_CLOUD_API_KEY, or run 'phala login' (which writes …)": without_key,
     "api_key: is empty: remove it or give it a value": given(api_key=""),
     "…: the API key holds a blank, a line break or a character outside ASCII: copy it again, as one word": given(api_key="a b"),
@@ -433,10 +478,14 @@ CASES: Mapping[str, Provoke] = {
     "no ansible_host, because its … is not a hexadecimal number: …": holding(
         App(name="a", cvms=(Cvm(name="a", instance_id="a;b"),))
     ),
-    "no ansible_host, because the API names no gateway domain and gateway_domain is not set: …": given(
+    "no ansible_host, because the API names no gateway domain and gateway_domain is not set: …. Set gateway_domain": given(
         api_version="2025-10-28", verbosity=1
     ),
-    "no ansible_host, because it has no instance id, and its app has other CVMs: …": holding(REPLICAS, verbosity=1),
+    "no ansible_host, because it has no instance id, and its app has other CVMs: …. Refresh the instance id through the service,"
+    " then run the command again": holding(REPLICAS, verbosity=1),
+    "no ansible_host, because its gateway is disabled: …. Enable the gateway of the CVM in the service": holding(
+        App(name="a", cvms=(Cvm(name="a", base_image="dstack-dev-0.5.7", gateway_enabled=False),))
+    ),
     "phala.cloud: this CVM has no gateway address: …. If you connect another way, set connect_with: none, or ansible_host in"
     " compose.": holding(REPLICAS),
     # What -v says
@@ -446,14 +495,21 @@ CASES: Mapping[str, Provoke] = {
     "Page … of … of …: … apps in … s": given(verbosity=2),
     "Read … of at most 6 does not prove that the app list is whole: …": given(page_size=1, verbosity=2),
     "Tried again: …": answered(Status(503), times=1, retries=1, verbosity=2),
-    "left out a CVM of app …: it has no identifier": holding(
+    "left out CVMs that have no identifier: …": holding(
         App(name="a", cvms=(Cvm(name="a"),), extra={"current_cvm": {"name": "b", "status": "creating"}}), verbosity=1
     ),
     "left out app …: the API shows no CVM of it": given(verbosity=2),
     "left out CVM …: it was deleted at …": holding(
         App(name="a", cvms=(Cvm(name="a", deleted_at="2026-03-01T00:00:00Z"),)), verbosity=2
     ),
-    "left out CVM … of the query …: it does not meet …": given(filters={"status": "stopped"}, verbosity=2),
+    "The service returned apps of which no CVM matches the filters, so they are left out: … (they have …). Correct the filters,"
+    " or check api_url and api_version": ignoring_filters({"region": "MOON-1"}),
+    "The service returned apps of which no CVM has the status of the query; the status may lag: …": ignoring_filters(
+        {"status": "paused"}, verbosity=1
+    ),
+    "The service counts more CVMs than it shows, so hosts may be missing: … counts … and shows …. Compare with the service's own"
+    " list of the app's CVMs": holding(App(name="a", cvms=(Cvm(name="a"),), cvm_count=2)),
+    "left out CVM … of the query …: it does not match …": given(filters={"status": "stopped"}, verbosity=2),
     "left out CVM …: exclude_filters[…] says so": given(exclude_filters=[{"node": "prod7"}], verbosity=2),
     "left out CVM …: host_filters[…] does not hold": given(host_filters=["phala_is_dev"], verbosity=2),
     "left out fields whose names are not safe names of variables: …": holding(

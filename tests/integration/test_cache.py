@@ -85,6 +85,21 @@ def test_second_run_makes_no_request_and_gives_the_same(
     assert second.warnings == first.warnings
 
 
+def test_warnings_of_the_fetch_come_again_with_each_hit(
+    cached: dict[str, Any], simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    app = App(name="web", cvms=(Cvm(name="web-1", physical_node="metal", extra={"huge": 10**30}),), cvm_count=2)
+    simulator.fleet = (app,)
+    options = {**cached, "filters": {"node": "metal"}}
+    loaded = [inventory(options) for _run in range(2)]
+    assert [request.path.rpartition("/")[2] for request in simulator.requests] == ["apps", "filter-options"]
+    for each in loaded:
+        assert list(each.hosts) == ["web-1"]
+        number, hidden = each.warnings
+        assert "does not fit 64 bits" in number
+        assert "counts 2 and shows 1" in hidden
+
+
 def test_hit_needs_no_service_and_loads_nothing_to_ask_it_with(
     cached: dict[str, Any],
     simulator: Simulator,
