@@ -16,7 +16,7 @@ from ansible.utils.vars import isidentifier
 from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, Refusal
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CoreVariables, Cvm, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
-from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker
+from ansible_collections.phala.cloud.plugins.plugin_utils._trust import CORE_KEY_LEFT_OUT, CORE_KEY_PREFIX, Marker
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ class VariableNames:
             final = f"{self._prefix}{name}{self._suffix}"
             # Core's own names would change how Ansible works, whoever chose them.
             is_safe = isidentifier(final) and not final.startswith("ansible_") and final not in _NAMES_OF_CORE
+            is_safe = is_safe and not name.startswith(CORE_KEY_PREFIX)
             self._finals[name] = final if is_safe else None
         return self._finals[name]
 
@@ -100,11 +101,12 @@ def host_variables(cvm: Cvm, names: VariableNames, marker: Marker) -> tuple[dict
     variables.update(names.rename(cvm.core))
     marked, left_out = marker.mark_variables(variables)
     unsafe = [name for name in cvm.fields if names.final(name) is None]
+    left_out.update({name: CORE_KEY_LEFT_OUT for name in unsafe if name.startswith(CORE_KEY_PREFIX)})
     if not left_out and not unsafe:
         return marked, []
     text = "left out fields whose names are not safe names of variables"
     return marked, [
-        *(Diagnostic(Level.VERY_VERBOSE, text, subjects=(f"{name} of {cvm.label}",)) for name in unsafe),
+        *(Diagnostic(Level.VERY_VERBOSE, text, subjects=(f"{name} of {cvm.label}",)) for name in unsafe if name not in left_out),
         *variables_left_out(left_out, cvm.label),
     ]
 

@@ -20,6 +20,7 @@ except ImportError:  # before 2.19 text without a mark is trusted
 
 OVERRIDE_HEADER = "#jinja2:"  # at the start of a text it sets other delimiters for that text
 CORE_KEY_PREFIX = "__ansible_"  # an Ansible that reads --list treats an object with such a key as one of its own
+CORE_KEY_LEFT_OUT = f"left out keys that begin with {CORE_KEY_PREFIX}, which are Ansible's own"
 MAX_DEPTH = 64  # core walks variables by recursion on every output; far below its limit, far above any real response
 
 
@@ -53,6 +54,8 @@ class Marker:
         except UnpublishableError:
             marked, left_out = {}, self._dropped
         for name, value in variables.items():
+            if self._key(name) is None:
+                continue
             try:
                 marked[name] = self._mark_variable(value)
             except UnpublishableError as reason:
@@ -112,7 +115,7 @@ class Marker:
         """Return a key as it is published, or None where it is dropped."""
         clean = _clean(key) if isinstance(key, str) else key
         if isinstance(clean, str) and clean.startswith(CORE_KEY_PREFIX):
-            self._dropped[clean] = f"left out keys that begin with {CORE_KEY_PREFIX}, which are Ansible's own"
+            self._dropped[clean] = CORE_KEY_LEFT_OUT
             return None
         if not isinstance(key, str) or not is_possible_template(clean):
             self._keys.add(clean)

@@ -43,7 +43,8 @@ def answer_with(raw: str, *, field: str = "tomorrow", shape: str = "flat") -> by
     ("raw", "value"),
     [
         ("12345678901234567890", 12345678901234567890),
-        ("-" + "9" * 4000, -int("9" * 4000)),
+        ("-" + "9" * 4000, None),
+        ("9" * 20_000, None),
         ("1e400", None),
         ("-1e400", None),
         ("1.0e-400", 0.0),
@@ -52,9 +53,7 @@ def answer_with(raw: str, *, field: str = "tomorrow", shape: str = "flat") -> by
         (r'"\u0000\u0007\u007f"', "\x00\x07\x7f"),
         (r'"\ud83d\ude00"', "\U0001f600"),
         ("[" * 60 + "]" * 60, json.loads("[" * 60 + "]" * 60)),
-        ('{"__ansible_unsafe": "{{ 1 }}"}', {"__ansible_unsafe": "{{ 1 }}"}),
-        ('{"__ansible_vault": "$ANSIBLE_VAULT;1.1;AES256\\n61"}', {"__ansible_vault": "$ANSIBLE_VAULT;1.1;AES256\n61"}),
-        ('{"__ansible_type": "_TrustedStr", "value": "x"}', {"__ansible_type": "_TrustedStr", "value": "x"}),
+        ('{"__ansible_unsafe": "{{ 1 }}", "a": 1}', {"a": 1}),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -106,7 +105,7 @@ def test_an_identifier_is_a_text_or_the_answer_is_refused(project: Project, simu
     body, count = odd_answer(shape, value, IDENTIFIERS.__contains__)
     simulator.pages = [Body(body)]
     outcome = project.read()
-    if value in (None, ""):
+    if value in (None, "", float("inf")):  # the last is null, because it does not fit any type
         assert len(outcome.assert_whole().hosts) == count
     else:
         assert "where text belongs" in outcome.assert_nothing().message
@@ -137,7 +136,6 @@ def test_deep_nesting_is_survived_or_refused(
         answer_with("NaN"),
         answer_with("Infinity"),
         answer_with("-Infinity"),
-        answer_with("9" * 5_000),
         answer_with("01"),
         answer_with("'single'"),
         answer_with('"unfinished'),
