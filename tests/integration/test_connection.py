@@ -213,6 +213,28 @@ def test_replicas_without_instance_ids_are_addressed_by_those_in_their_endpoints
     assert loaded.warnings == []
 
 
+@pytest.mark.parametrize("connect_with", ["gateway", "none"])
+def test_reachability_is_decided_before_host_filters_and_without_a_connection(
+    connect_with: str, simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    dev = {"base_image": "dstack-dev-0.5.7"}
+    cvms = (
+        Cvm(name="up", **dev),
+        Cvm(name="busy", **dev, progress="stopped"),
+        Cvm(name="off", **dev, gateway_enabled=False),
+        Cvm(name="prod"),
+    )
+    simulator.fleet = (App(name="app", cvms=cvms),)
+    options = {"connect_with": connect_with, "group_by": ["reachable", "os_version", "gpu_count"]}
+    loaded = inventory(options)
+    assert loaded.groups["reachable_true"] == ["up"]
+    assert loaded.groups["reachable_false"] == ["busy", "off", "prod"]
+    assert loaded.groups["os_version_0_5_7"] == loaded.groups["gpu_count_0"] == ["busy", "off", "prod", "up"]
+    assert loaded.values("phala_in_progress") == {"up": False, "busy": True, "off": False, "prod": False}
+    assert list(inventory({**options, "host_filters": ["phala_is_reachable"]}).hosts) == ["up"]
+    assert sorted(inventory({**options, "ssh_port": 2222, "host_filters": ["phala_is_reachable"]}).hosts) == ["prod", "up"]
+
+
 def test_many_suspect_hosts_are_one_warning(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
     cvms = tuple(Cvm(name=f"cvm-{number}", gateway_domain="no domain") for number in range(50))
     simulator.fleet = (App(name="app", cvms=cvms),)
