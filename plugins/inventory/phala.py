@@ -57,6 +57,16 @@ options:
     type: str
     env:
       - name: PHALA_CLOUD_PROFILE
+  accounts:
+    description:
+      - Several accounts in one source, instead of O(api_key), O(profile) and O(api_url).
+      - Each entry has a C(name), and C(api_key) or C(profile). It may have an C(api_url).
+      - The source lists all accounts completely, or fails. Every other option applies to each account.
+      - The environment's API key is not used. Its base URL applies to entries without C(api_url).
+      - The host variable C(phala_account) is the name of the account. With V(account) in O(group_by), it makes groups.
+      - C(api_key), C(profile) and C(api_url) may be Jinja2 templates that see extra variables, and may be vaulted.
+    type: list
+    elements: dict
   api_url:
     description:
       - The base URL of the service.
@@ -203,6 +213,7 @@ options:
       - os_type
       - os_version
       - gpu_count
+      - account
       - reachable
     default: [region, node, base_image, status]
   group_prefix:
@@ -358,7 +369,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._build import build
 from ansible_collections.phala.cloud.plugins.plugin_utils._construct import Expressions
-from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import select_cvms
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import select_from_accounts
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
 from ansible_collections.phala.cloud.plugins.plugin_utils._fleet import get_fleet
 from ansible_collections.phala.cloud.plugins.plugin_utils._garbage import paused_garbage_collection
@@ -407,7 +418,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             report(diagnostic)
         with paused_garbage_collection(), _errors_of_ansible(settings.mask):
             fleet = get_fleet(settings, open_cache(self, settings), use_cache=cache, report=report)
-            cvms, left_out = select_cvms(settings.queries, settings.excludes, fleet.apps, account="", nodes=fleet.nodes)
+            cvms, left_out = select_from_accounts(settings, fleet.apps, fleet.nodes)
             built, lacking = build(cvms, settings, Expressions(self, settings.constructed), inventory)
             summary = f"{path}: {len(built.hosts)} CVMs of {fleet.app_count} apps from {fleet.origin}"
             publish(inventory, built)

@@ -117,7 +117,7 @@ def read_app(app: App, *, account: str, is_only_entry: bool = True) -> Iterator[
             hidden = shape.hidden(cvm)
             yield Cvm(
                 identity,
-                shape.read(cvm, metadata, is_current),
+                {**shape.read(cvm, metadata, is_current), "account": account or None},
                 cvm,
                 node_names=node_names(cvm),
                 image_names=image_names(cvm),

@@ -67,8 +67,9 @@ class FleetCache:
     """The entry of one source in a cache; whatever fails there is a warning, because the service can be asked instead."""
 
     def __init__(self, store: Any, settings: Settings, report: Report) -> None:
-        (account,) = settings.accounts
-        self._seal = Seal(key=account.key, url=account.url, version=settings.api.version, queries=settings.queries)
+        keys = "\n".join(account.key for account in settings.accounts)
+        urls = "\n".join(f"{account.name} {account.url}".strip() for account in settings.accounts)
+        self._seal = Seal(key=keys, url=urls, version=settings.api.version, queries=settings.queries)
         self._store = store
         self._report = report
 

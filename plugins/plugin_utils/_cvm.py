@@ -39,6 +39,7 @@ class CommonVariables(TypedDict):
     app_name: Any
     is_current: bool
     is_reachable: bool | None
+    account: str | None
     app: dict[str, Any]
 
 
@@ -123,5 +124,6 @@ class Cvm:
     @property
     def label(self) -> str:
         """The CVM as messages name it; the API's text is quoted."""
-        _account, kind, value = self.identity.key
-        return f"{self.core['name'] or ''!r} ({kind} {value!r})"
+        account, kind, value = self.identity.key
+        place = f" in account {account!r}" if account else ""
+        return f"{self.core['name'] or ''!r} ({kind} {value!r}){place}"

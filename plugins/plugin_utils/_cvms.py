@@ -22,11 +22,12 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import is_excluded, shown_values, unmet_filters
-from ansible_collections.phala.cloud.plugins.plugin_utils._messages import MAX_SUBJECTS, Diagnostic, Level
-from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Filter
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import MAX_SUBJECTS, Diagnostic, Level, of_account
+from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Filter, Settings
 from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import SHAPES, node_names
 
 T = TypeVar("T")
+Owners = dict[tuple[str, str], tuple[int, Cvm]]  # an identifier, and the CVM that has it with the number of its query
 
 
 class UndecidableError(SourceError):
@@ -47,11 +48,39 @@ class Selection:
 
     cvms: dict[Identity, Cvm] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    owners: dict[tuple[str, str], tuple[int, Cvm]] = field(default_factory=dict)
+    owners: Owners = field(default_factory=dict)
     unmatched: dict[str, dict[str, None]] = field(default_factory=dict)
 
     def leave_out(self, text: str) -> None:
         self.diagnostics.append(Diagnostic(Level.VERY_VERBOSE, f"left out {text}"))
+
+
+def select_from_accounts(
+    settings: Settings, apps: Sequence[list[App]], nodes: Iterable[str]
+) -> tuple[list[Cvm], list[Diagnostic]]:
+    """Return the CVMs of all accounts that :func:`select_cvms` selects, and no CVM twice.
+
+    :param apps: for each account the apps of each query, one after the other
+    :raises AmbiguousError: also when two accounts show one vm_uuid or instance id
+    """
+    cvms: list[Cvm] = []
+    diagnostics: list[Diagnostic] = []
+    owners: Owners = {}
+    queries, names = settings.queries, list(nodes)
+    for position, account in enumerate(settings.accounts):
+        own = apps[position * len(queries) : (position + 1) * len(queries)]
+        selected, left_out = select_cvms(
+            queries, settings.excludes, own, account=account.name, nodes=names, owners=without_ids(owners)
+        )
+        owners.update(((kind, value), (-1, cvm)) for cvm in selected for kind, value in cvm.identity.identifiers())
+        cvms += selected
+        diagnostics += [of_account(diagnostic, account.name) for diagnostic in left_out]
+    return cvms, diagnostics
+
+
+def without_ids(owners: Owners) -> Owners:
+    """Return the owners of identifiers that are valid for the whole service; an ``id`` is so for one account only."""
+    return {(kind, value): owner for (kind, value), owner in owners.items() if kind != "id"}
 
 
 def select_cvms(
@@ -61,15 +90,17 @@ def select_cvms(
     *,
     account: str,
     nodes: Iterable[str] = (),
+    owners: Owners | None = None,
 ) -> tuple[list[Cvm], list[Diagnostic]]:
     """Return the CVMs that match the query which returned their app and no exclusion, each once, in the order of their identity.
 
     :param apps: per query the apps of the response; each list is emptied, so that no app stays in memory only for it
     :param nodes: the values of the filter ``node`` that the service knows
+    :param owners: the CVMs of other accounts
     :raises AmbiguousError: when two of the CVMs that no exclusion leaves out have one vm_uuid or instance id
     :raises UndecidableError: when an exclusion depends on what the response does not show
     """
-    selection = Selection()
+    selection = Selection(owners=dict(owners or {}))
     nodes_of_service = unshown_nodes(queries, apps) & {name.lower() for name in nodes}
     sharers = _sharers(apps)
     for number, (query, of_query) in enumerate(zip(queries, apps, strict=True)):
@@ -204,4 +235,5 @@ def _refuse_second(cvm: Cvm, query_number: int, selection: Selection) -> None:
 
 
 def _placed(cvm: Cvm) -> str:
-    return f"{cvm.core['name'] or ''!r} of app {cvm.core['app_id']!r}"
+    account = f" in account {cvm.identity.account!r}" if cvm.identity.account else ""
+    return f"{cvm.core['name'] or ''!r} of app {cvm.core['app_id']!r}{account}"

@@ -15,12 +15,12 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._apps import App, refu
 from ansible_collections.phala.cloud.plugins.plugin_utils._cache import FleetCache, StoredFleet
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import unshown_nodes
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, Report
-from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Settings
+from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Account, Settings
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """Per query the apps that the service returned, how many different ones there are, and where they come from.
+    """For each account and query the apps that the service returned, how many different ones there are, and where they come from.
 
     ``options`` are the values that each filter knows, if they were needed, and ``warnings`` those of the fetch.
     """
@@ -54,12 +54,12 @@ def get_fleet(settings: Settings, store: Any, *, use_cache: bool, report: Report
 def _get_fleet(settings: Settings, store: Any, *, use_cache: bool, report: Report) -> Fleet:
     if not settings.cache.enabled:
         return _fetch(settings, report)
-    (account,) = settings.accounts
+    urls = ", ".join(dict.fromkeys(account.url for account in settings.accounts))
     cache = FleetCache(store, settings, report)
     stored = cache.load() if use_cache or settings.cache.stale else None
     age = stored.age(time.time()) if stored else None
     if use_cache and stored and age is not None and (age <= settings.cache.timeout or settings.cache.timeout == 0):
-        return _from_cache(stored, f"{account.url} (cache, {age:.0f} s old)")
+        return _from_cache(stored, f"{urls} (cache, {age:.0f} s old)")
     try:
         fleet = _fetch(settings, report)
     except UnavailableError as error:
@@ -67,7 +67,7 @@ def _get_fleet(settings: Settings, store: Any, *, use_cache: bool, report: Repor
             raise
         text = f"The inventory is {age:.0f} s old: the service cannot be reached and cache_stale allows it. {error}"
         report(Diagnostic(Level.WARNING, text))
-        return _from_cache(stored, f"{account.url} (stale cache, {age:.0f} s old)")
+        return _from_cache(stored, f"{urls} (stale cache, {age:.0f} s old)")
     cache.save(StoredFleet(fleet.apps, time.time(), fleet.options, fleet.warnings))
     return fleet
 
@@ -82,15 +82,37 @@ def _count(apps: Iterable[Iterable[App]]) -> int:
 
 
 def _fetch(settings: Settings, report: Report) -> Fleet:
+    """Fetch the apps of every account: all of them, or none.
+
+    :raises SourceError: an error of an account is more telling than that another account cannot be reached
+    """
+    fleets: list[Fleet] = []
+    unavailable: UnavailableError | None = None
+    for account in settings.accounts:
+        try:
+            fleets.append(_fetch_account(account, settings, report))
+        except UnavailableError as error:
+            unavailable = unavailable or error
+    if unavailable:
+        raise unavailable
+    apps = [of_query for fleet in fleets for of_query in fleet.apps]
+    count = sum(fleet.app_count for fleet in fleets)
+    names = dict.fromkeys(name for fleet in fleets for name in fleet.options)
+    options = {name: [value for fleet in fleets for value in fleet.options.get(name, ())] for name in names}
+    warnings = [warning for fleet in fleets for warning in fleet.warnings]
+    return Fleet(apps, count, ", ".join(fleet.origin for fleet in fleets), options, warnings)
+
+
+def _fetch_account(account: Account, settings: Settings, report: Report) -> Fleet:
     """Fetch the apps of every query, and refuse those of an unknown shape before they are stored."""
     # Imported here because a hit of the cache needs none of it: requests takes longer than all the rest of the plugin.
     from ansible_collections.phala.cloud.plugins.plugin_utils._api import Client
     from ansible_collections.phala.cloud.plugins.plugin_utils._filter_options import fetch_filter_options
     from ansible_collections.phala.cloud.plugins.plugin_utils._paging import fetch_apps
 
-    (account,) = settings.accounts
     api = settings.api
     started = time.monotonic()
+    name = f"account {account.name!r}: " if account.name else ""
     client = Client(account, api, settings.mask, lambda line: report(Diagnostic(Level.WARNING, line)))
     fetched = fetch_apps(
         client,
@@ -99,8 +121,8 @@ def _fetch(settings: Settings, report: Report) -> Fleet:
         concurrency=api.concurrency,
         note=lambda line: report(Diagnostic(Level.VERY_VERBOSE, line)),
     )
-    refuse_unknown_shape((app for of_query in fetched.apps for app in of_query), account.url)
+    refuse_unknown_shape((app for of_query in fetched.apps for app in of_query), f"{name}{account.url}")
     options = fetch_filter_options(client) if unshown_nodes(settings.queries, fetched.apps) else {}
     seconds = time.monotonic() - started
-    origin = f"{account.url} (network, {fetched.requests} requests, {fetched.retries} retries, {seconds:.2f} s)"
-    return Fleet(fetched.apps, _count(fetched.apps), origin, options, fetched.faults)
+    origin = f"{name}{account.url} (network, {fetched.requests} requests, {fetched.retries} retries, {seconds:.2f} s)"
+    return Fleet(fetched.apps, _count(fetched.apps), origin, options, [f"{name}{fault}" for fault in fetched.faults])

@@ -38,6 +38,11 @@ class Diagnostic:
 Report = Callable[[Diagnostic], None]
 
 
+def of_account(diagnostic: Diagnostic, account: str) -> Diagnostic:
+    """Return a diagnostic that names the account that it is about, if accounts have names."""
+    return replace(diagnostic, text=f"account {account!r}: {diagnostic.text}") if account else diagnostic
+
+
 def merged(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Return one diagnostic for all that differ only in their subjects, in the order of the first of each."""
     subjects: dict[Diagnostic, dict[str, None]] = {}

@@ -17,6 +17,7 @@ from ansible.module_utils.common.text.converters import to_text
 from ansible.utils.path import unfrackpath
 from ansible.utils.vars import isidentifier
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._account_options import Defaults, beside_accounts, read_accounts
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_within, split_domain
 from ansible_collections.phala.cloud.plugins.plugin_utils._credentials import (
     BrokenFileError,
@@ -38,6 +39,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagn
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_names import keyed_group_problems, unknown_option
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import (
     OptionError,
+    kind_of,
     shown,
     suggest,
     type_problem,
@@ -127,11 +129,11 @@ class _Reader:
     def read(self) -> Settings:
         self._check_names_and_types()
         prefix, suffix = self._variable_affixes()
-        account = self._account()
+        accounts = self._accounts() if "accounts" in self.config else (self._account(),)
         gateway = self._gateway()
         return Settings(
             path=self.path,
-            accounts=(account,),
+            accounts=accounts,
             api=self._api(),
             cache=self._cache(),
             queries=self._queries(),
@@ -162,6 +164,19 @@ class _Reader:
                 self.problems.append(problem)
 
     # The service and its key
+
+    def _accounts(self) -> tuple[Account, ...]:
+        self.problems += beside_accounts(self.config)
+        source = self._source("api_url")
+        url = self._attempt(lambda: self._text("api_url")) if source != _DEFAULT else None
+        entries = self.config["accounts"] if isinstance(self.config["accounts"], list) else None
+        for entry in entries or ():
+            self.keys.append(str(entry.get("api_key") or "") if isinstance(entry, Mapping) else "")
+        defaults = Defaults(url, source, self.plugin.option_definitions["api_url"]["default"])
+        accounts, problems = read_accounts(entries, defaults, self._text_of)
+        self.keys += [account.key for account in accounts]
+        self.problems += problems
+        return tuple(accounts)
 
     def _account(self) -> Account:
         default = self.plugin.option_definitions["api_url"]["default"]
@@ -410,9 +425,18 @@ class _Reader:
 
         :raises OptionError: when a template fails or gives nothing
         """
-        value = self.option(name)
+        return self._text_of(name, self.option(name))
+
+    def _text_of(self, name: str, value: Any) -> str | None:
+        """Return a text with its templates rendered, or None where there is none.
+
+        :param name: where the value is in the file
+        :raises OptionError: when a template fails or gives nothing, or the value is no text
+        """
         if value is None or value == "":
             return None
+        if isinstance(value, (bool, float, list, dict)):
+            raise OptionError(f"{name}: expected text, got {kind_of(value)}: write it in quotes")
         result = self._rendered(name, value)
         if result is None or result == "":
             raise empty_template(name, str(value))

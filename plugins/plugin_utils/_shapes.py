@@ -141,6 +141,7 @@ def _read_common(cvm: Raw, app: dict[str, Any], is_current: bool) -> CommonVaria
         "app_name": app.get("name"),
         "is_current": is_current,
         "is_reachable": None,
+        "account": None,
         "app": app,
     }
 

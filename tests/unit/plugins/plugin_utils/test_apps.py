@@ -49,7 +49,7 @@ def test_app_is_all_of_its_metadata_but_the_lists_of_cvms() -> None:
 def test_identity_is_the_account_and_the_identifiers_in_lower_case() -> None:
     (cvm,) = read(app({**NESTED, "vm_uuid": "U1", "instance_id": ""}))
     assert cvm.identity == ("me", "u1", None, "cvm_1")
-    assert (cvm.identity.key, cvm.label) == (("me", "vm_uuid", "u1"), "'web' (vm_uuid 'u1')")
+    assert (cvm.identity.key, cvm.label) == (("me", "vm_uuid", "u1"), "'web' (vm_uuid 'u1') in account 'me'")
 
 
 @pytest.mark.parametrize(
