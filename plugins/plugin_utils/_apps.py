@@ -33,7 +33,6 @@ class Entry(NamedTuple):
     """A CVM that an app shows, and whether it is the app's current one."""
 
     cvm: Raw
-    identity: Identity
     is_current: bool
 
 
@@ -75,7 +74,7 @@ def refuse_unknown_shape(apps: Iterable[App], url: str) -> None:
 def _shape_fault(apps: Iterable[App]) -> str | None:
     shown = [entry for app in apps for entry in entries(app)]
     cvms = [entry.cvm for entry in shown]
-    identified = [any(entry.identity.identifiers()) for entry in shown]
+    identified = [has_identifier(cvm) for cvm in cvms]
     if cvms and not any(identified):
         return f"no CVM has {_any_of(IDENTIFIERS)}"
     without_status = next((cvm for cvm, has_id in zip(cvms, identified, strict=True) if has_id and "status" not in cvm), None)
@@ -89,9 +88,9 @@ def _shape_fault(apps: Iterable[App]) -> str | None:
 
 def condense_app(app: dict[str, Any]) -> dict[str, Any]:
     """Return the app with only the identifiers of a current CVM that is also in ``cvms``, which halves the memory."""
-    current = _identity(app.get("current_cvm") or {}, "")
-    is_listed = any(_is_same(_identity(cvm, ""), current) for cvm in app.get("cvms") or ())
-    return {**app, "current_cvm": dict(current.identifiers())} if is_listed else app
+    current = app.get("current_cvm") or {}
+    is_listed = any(_is_same(cvm, current) for cvm in app.get("cvms") or ())
+    return {**app, "current_cvm": dict(_identity(current, "").identifiers())} if is_listed else app
 
 
 def filter_states(app: App) -> frozenset[Hashable]:
@@ -107,11 +106,12 @@ def read_app(app: App, *, account: str, is_only_entry: bool = True) -> Iterator[
 
     :param is_only_entry: whether no other app of the response has its app_id
     """
-    shown = [entry for entry in entries(app, account) if not entry.cvm.get("deleted_at")]
+    shown = [entry for entry in entries(app) if not entry.cvm.get("deleted_at")]
     metadata: dict[str, Any] = dict.fromkeys(APP_FIELDS)
     metadata.update((name, value) for name, value in app.items() if name not in ("cvms", "current_cvm"))
     is_only_cvm = is_only_entry and len(shown) == 1 and cvm_count(app) <= 1
-    for cvm, identity, is_current in shown:
+    for cvm, is_current in shown:
+        identity = _identity(cvm, account)
         if any(identity.identifiers()):
             shape = shape_of(cvm)
             hidden = shape.hidden(cvm)
@@ -139,18 +139,21 @@ def app_key(app: Raw) -> AppKey:
     return str(app.get("id")), str(app.get("app_id"))
 
 
-def entries(app: App, account: str = "") -> list[Entry]:
+def entries(app: App) -> list[Entry]:
     """Return each CVM that the app shows once; ``current_cvm`` is one of ``cvms``, or one that they lack."""
     current = app.get("current_cvm") or {}
-    identity_of_current = _identity(current, account)
     found: list[Entry] = []
     for cvm in app.get("cvms") or ():
         if all(cvm != entry.cvm for entry in found):
-            identity = _identity(cvm, account)
-            found.append(Entry(cvm, identity, _is_same(identity, identity_of_current)))
+            found.append(Entry(cvm, _is_same(cvm, current)))
     if current and not any(entry.is_current for entry in found):
-        found.append(Entry(current, identity_of_current, is_current=True))
+        found.append(Entry(current, is_current=True))
     return found
+
+
+def has_identifier(cvm: Raw) -> bool:
+    """Return whether anything tells the CVM from others."""
+    return bool(cvm.get("vm_uuid")) or any(_identity(cvm, "").identifiers())
 
 
 def named(raw: Raw, identifier: str) -> str:
@@ -168,8 +171,13 @@ def _identity(cvm: Raw, account: str) -> Identity:
     )
 
 
-def _is_same(one: Identity, other: Identity) -> bool:
+def _is_same(cvm: Raw, current: Raw) -> bool:
     """Return whether two entries are one CVM: by the most specific identifier that both have."""
+    if cvm.get("vm_uuid") and current.get("vm_uuid"):  # nearly always; identities take longer
+        return str(cvm["vm_uuid"]).lower() == str(current["vm_uuid"]).lower()
+    if not current:
+        return False
+    one, other = _identity(cvm, ""), _identity(current, "")
     pairs = ((one.vm_uuid, other.vm_uuid), (one.instance_id, other.instance_id), (one.id, other.id))
     return next((mine == theirs for mine, theirs in pairs if mine and theirs), False)
 

@@ -16,6 +16,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
     app_key,
     cvm_count,
     entries,
+    has_identifier,
     named,
     read_app,
 )
@@ -178,13 +179,13 @@ def consumed(values: list[T]) -> Iterator[T]:
 
 def _existing(app: App, account: str, selection: Selection, *, is_only_entry: bool) -> list[Cvm]:
     """Return the app's CVMs, and say which of its entries are none, and how many CVMs it does not show."""
-    shown = entries(app, account)
+    shown = entries(app)
     if not shown:
         selection.leave_out(f"app {named(app, 'app_id')}: the API shows no CVM of it")
-    for cvm, identity, _is_current in shown:
+    for cvm, _is_current in shown:
         if cvm.get("deleted_at"):
             selection.leave_out(f"CVM {named(cvm, 'vm_uuid')}: it was deleted at {cvm['deleted_at']!r}")
-        elif not any(identity.identifiers()):
+        elif not has_identifier(cvm):
             text = "left out CVMs that have no identifier"
             selection.diagnostics.append(Diagnostic(Level.VERBOSE, text, subjects=(f"a CVM of app {named(app, 'app_id')}",)))
     if cvm_count(app) > len(shown):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,13 +53,12 @@ def shape_of(cvm: Raw) -> Shape:
 
 def node_names(cvm: Raw) -> tuple[Any, ...]:
     """Return the names that the service's filter ``node`` may match: those of the node and of the teepod."""
-    return _part(cvm, "node_info").get("name"), cvm.get("teepod_name")
+    return _at(cvm, shape_of(cvm).paths["node"]), cvm.get("teepod_name")
 
 
 def image_names(cvm: Raw) -> tuple[Any, ...]:
     """Return the name of the CVM's image, and the slug under which the catalogue lists it."""
-    system = _part(cvm, "os")
-    name, digest = system.get("name"), system.get("os_image_hash")
+    name, digest = _at(cvm, shape_of(cvm).paths["base_image"]), _part(cvm, "os").get("os_image_hash")
     if not isinstance(name, str):
         return (cvm.get("base_image"),)
     return (name, f"{name}-{digest[:HASH_DIGITS]}") if isinstance(digest, str) and digest else (name,)
@@ -189,6 +188,14 @@ SHAPES = (NESTED, FLAT, SPARSE)
 def _part(raw: Raw, name: str) -> Raw:
     part = raw.get(name)
     return part if isinstance(part, dict) else {}
+
+
+def _at(cvm: Raw, path: Sequence[str]) -> Any:
+    """Return the value at a path, None where there is none."""
+    *parts, name = path
+    for part in parts:
+        cvm = _part(cvm, part)
+    return cvm.get(name)
 
 
 def _has(cvm: Raw, path: tuple[str, ...]) -> bool:

@@ -112,6 +112,7 @@ def test_each_shape_hides_just_the_filters_whose_value_it_does_not_have(shape: S
     assert shape.hidden(raw) == shape.lacks == {name for name in FILTERED_VARIABLES if core.get(name) is None}
     assert shape.paths.keys() == set(FILTERED_VARIABLES)
     assert set(filter(None, node_names(raw))) == ({"prod7"} if "node" in core else set())
+    assert image_names(raw)[0] == core.get("base_image")
 
 
 @pytest.mark.parametrize(
