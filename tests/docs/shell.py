@@ -18,7 +18,7 @@ from .fleet import KEY
 
 SCRIPTS = sysconfig.get_path("scripts")
 HANDED_ON = ("COVERAGE_", "ANSIBLE_COLLECTIONS_PATH")
-SECONDS = 60  # after which a command hangs
+SECONDS = 120  # after which a command hangs
 SILENCE = 3  # seconds after which a command at a terminal waits for what somebody types
 END_OF_INPUT = "\x04\x04"  # Ctrl-D, twice because no new line goes before
 VAULT_PASSWORD = "example"

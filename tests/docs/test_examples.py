@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,18 @@ from typing import Any
 import pytest
 
 from ansible_collections.phala.cloud.tests.integration.loading import Loaded, load
-from ansible_collections.phala.cloud.tests.simulator import Simulator
+from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Recorded, Simulator
+from ansible_collections.phala.cloud.tests.simulator.faults.answers import Status
 
-from .fleet import FLEET, KEY, OTHER_KEY, WEB
+from .fleet import API, DEV_IMAGE, FLEET, KEY, OTHER_KEY, WEB
 from .pages import EXAMPLES, ROOT, links
 from .shell import Ran, Shell
 
 ALL = ["api", "model", "web-1", "web-2", "web-3"]
 DEV = ["model", "web-1", "web-2", "web-3"]
 RUNNING = ["api", "model", "web-1", "web-2"]
+SECONDS_TO_START = 8.0  # longer than the pause between two looks at the status, also on a busy machine
+MY_WEB = App(name="my-web", cvms=tuple(Cvm(name=f"my-web-{number}", base_image=DEV_IMAGE) for number in (1, 2)))
 
 
 @pytest.fixture
@@ -70,8 +73,8 @@ def log_in(home: Path, simulator: Simulator) -> None:
         ("running-in-region.phala.yml", ["api", "web-1", "web-2"], {"region_US_WEST_1": ["api", "web-1", "web-2"]}),
         (
             "dev-images.phala.yml",
-            ["model", "web-1", "web-2"],
-            {"base_image_dstack_dev_0_5_7_9b6a5239": ["model", "web-1", "web-2"]},
+            DEV,
+            {"base_image_dstack_dev_0_5_7_9b6a5239": DEV, "reachable_true": ["model", "web-1", "web-2"]},
         ),
         (
             "apps-and-teams.phala.yml",
@@ -83,6 +86,7 @@ def log_in(home: Path, simulator: Simulator) -> None:
                 "team_example_team": ["api", "web-1", "web-2", "web-3"],
                 "team_research": ["model"],
                 "os_type_dev": DEV,
+                "reachable_true": ["model", "web-1", "web-2"],
             },
         ),
         ("gpu.phala.yml", ["model"], {"gpus_1": ["model"], "instance_type_h200_small": ["model"]}),
@@ -162,52 +166,41 @@ def test_recipe_with_a_vault_opens_with_its_password(tmp_path: Path, simulator: 
 # Playbooks
 
 
-class CvmApi(ThreadingHTTPServer):
-    """Answer as the parts of the service that the playbooks use and the stand-in does not have; keep what was asked."""
+class HealthPages(ThreadingHTTPServer):
+    """Answer 200 to every request, as the replicas' own servers do, and keep the paths."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), CvmApiHandler)
-        self.asked: list[tuple[str, str, str | None, Any]] = []
-        self.status = 200
+        super().__init__(("127.0.0.1", 0), HealthPage)
+        self.asked: list[str] = []
 
     @property
     def origin(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
 
-class CvmApiHandler(BaseHTTPRequestHandler):
-    server: CvmApi
+class HealthPage(BaseHTTPRequestHandler):
+    server: HealthPages
 
     def do_GET(self) -> None:
-        self.answer()
-
-    def do_POST(self) -> None:
-        self.answer()
-
-    def answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.asked.append((self.command, self.path, self.headers.get("X-API-Key"), json.loads(body or b"null")))
-        answer = json.dumps({"status": "running", "in_progress": False}).encode()
-        self.send_response(self.server.status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(answer)))
+        self.server.asked.append(self.path)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
         self.end_headers()
-        self.wfile.write(answer)
 
     def log_message(self, *_arguments: Any) -> None:
         """Keep quiet."""
 
 
 @pytest.fixture
-def cvm_api() -> Iterator[CvmApi]:
-    with CvmApi() as server:
+def health_pages() -> Iterator[HealthPages]:
+    with HealthPages() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         yield server
         server.shutdown()
 
 
-def play(folder: Path, simulator: Simulator, inventory: str, playbook: str, **variables: str) -> Ran:
+def play(folder: Path, simulator: Simulator, inventory: str, playbook: str, **variables: Any) -> Ran:
     """Run a playbook on this machine in the CVMs' place."""
     shell = Shell(folder / "home", simulator.origin, PHALA_CLOUD_API_KEY=KEY)
     (shell.folder / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
@@ -218,64 +211,96 @@ def recap(ran: Ran) -> Mapping[str, str]:
     return dict(re.findall(r"^(\S+) +: (ok=\d+ +changed=\d+ +unreachable=\d+ +failed=\d+)", ran.stdout, re.MULTILINE))
 
 
-def test_rolling_update_takes_the_running_replicas_of_one_app_one_at_a_time(
-    tmp_path: Path, simulator: Simulator, cvm_api: CvmApi
+def update(folder: Path, simulator: Simulator, **variables: Any) -> Ran:
+    """Run the rolling update of an app's replicas on this machine."""
+    here = {"ansible_connection": "local", "update_command": "echo updated"}
+    return play(folder, simulator, "apps-and-teams.phala.yml", "rolling-update.yml", **{**here, **variables})
+
+
+def test_rolling_update_takes_the_reachable_replicas_of_one_app_one_at_a_time(
+    tmp_path: Path, simulator: Simulator, health_pages: HealthPages
 ) -> None:
-    ran = play(
-        tmp_path,
-        simulator,
-        "apps-and-teams.phala.yml",
-        "rolling-update.yml",
-        app="web",
-        update_command="echo updated",
-        health_url=f"{cvm_api.origin}/{{{{ inventory_hostname }}}}",
-        ansible_connection="local",
-    )
-    counts = "ok=2    changed=1    unreachable=0    failed=0"
-    assert recap(ran) == {"web-1": counts, "web-2": counts}, ran.stderr
-    assert [path for _method, path, *dummy in cvm_api.asked] == ["/web-1", "/web-2"]
-    assert ran.stdout.count("PLAY [") == 2
+    simulator.fleet = (*FLEET, MY_WEB)
+    for app, hosts in {"web": ["web-1", "web-2"], "my-web": ["my-web-1", "my-web-2"]}.items():
+        health_pages.asked.clear()
+        ran = update(tmp_path / app, simulator, app=app, health_url=f"{health_pages.origin}/{{{{ inventory_hostname }}}}")
+        counts = "ok=2    changed=1    unreachable=0    failed=0"
+        assert dict.fromkeys(hosts, counts).items() <= recap(ran).items(), ran.stdout + ran.stderr
+        assert health_pages.asked == [f"/{host}" for host in hosts]
+        assert ran.stdout.count("PLAY [Update") == 2
+
+
+@pytest.mark.parametrize("app", [{}, {"app": "webb"}, {"app": "api"}], ids=["no app", "unknown app", "no replica with SSH"])
+def test_rolling_update_fails_where_no_replica_can_be_reached(
+    tmp_path: Path, simulator: Simulator, app: Mapping[str, str]
+) -> None:
+    ran = update(tmp_path, simulator, **app)
+    assert ran.status != 0
+    assert re.search(r"0 hosts match 'app_\w+:&reachable_true'", ran.stdout), ran.stdout
 
 
 def test_rolling_update_stops_at_the_first_replica_that_fails(tmp_path: Path, simulator: Simulator) -> None:
-    ran = play(
-        tmp_path,
-        simulator,
-        "apps-and-teams.phala.yml",
-        "rolling-update.yml",
-        app="web",
-        update_command="exit 1",
-        ansible_connection="local",
-    )
-    assert recap(ran) == {"web-1": "ok=0    changed=0    unreachable=0    failed=1"}
+    ran = update(tmp_path, simulator, app="web", update_command="exit 1")
+    failed = {host: counts for host, counts in recap(ran).items() if host != "localhost"}
+    assert failed == {"web-1": "ok=0    changed=0    unreachable=0    failed=1"}
 
 
-def test_restart_asks_the_api_for_each_cvm_and_waits(tmp_path: Path, simulator: Simulator, cvm_api: CvmApi) -> None:
-    ran = play(
-        tmp_path,
-        simulator,
-        "running-in-region.phala.yml",
-        "restart.yml",
-        target="web-1:web-2",
-        api_url=f"{cvm_api.origin}/api/v1",
-    )
-    counts = "ok=3    changed=1    unreachable=0    failed=0"
-    assert recap(ran) == {"web-1": counts, "web-2": counts}, ran.stderr
-    paths = [f"/api/v1/cvms/{cvm.vm_uuid.replace('-', '')}" for cvm in WEB.cvms[:2] if cvm.vm_uuid]
-    assert cvm_api.asked == [
-        ("POST", f"{paths[0]}/restart", KEY, {"force": False}),
-        ("GET", paths[0], KEY, None),
-        ("POST", f"{paths[1]}/restart", KEY, {"force": False}),
-        ("GET", paths[1], KEY, None),
-    ]
+def restart(folder: Path, simulator: Simulator, **variables: Any) -> Ran:
+    return play(folder, simulator, "apps-and-teams.phala.yml", "restart.yml", known_hosts=f"{folder}/known_hosts", **variables)
+
+
+def test_restart_takes_down_one_replica_at_a_time_although_the_status_lags(tmp_path: Path, simulator: Simulator) -> None:
+    simulator.status_lag, simulator.seconds_to_start = 3.0, SECONDS_TO_START
+    ran = restart(tmp_path, simulator, target="app_web:&status_running")
+    assert ran.status == 0, ran.stdout + ran.stderr
+    orders = [request for request in simulator.requests if request.method == "POST"]
+    uuids = [cvm.vm_uuid.replace("-", "") for cvm in WEB.cvms[:2] if cvm.vm_uuid]
+    assert [order.path for order in orders] == [f"/api/v1/cvms/{uuid}/restart" for uuid in uuids]
+    assert orders[1].at - orders[0].at >= simulator.status_lag + simulator.seconds_to_start
+    assert all(cvm.status == "running" for cvm in simulator.fleet[0].cvms[:2])
     assert KEY not in ran.stdout + ran.stderr
 
 
-def test_restart_says_why_the_service_refused_it(tmp_path: Path, simulator: Simulator, cvm_api: CvmApi) -> None:
-    cvm_api.status = 403
-    url = f"{cvm_api.origin}/api/v1"
-    ran = play(tmp_path, simulator, "running-in-region.phala.yml", "restart.yml", target="web-1", api_url=url)
-    assert re.search(rf"{url}/cvms/\w+/restart: .*HTTP Error 403", ran.stdout + ran.stderr), ran.stdout
+def test_restart_fails_where_it_does_not_begin(tmp_path: Path, simulator: Simulator) -> None:
+    simulator.status_lag = 600.0
+    ran = restart(tmp_path, simulator, target="app_web:&status_running", seconds_to_begin=1)
+    assert ran.status != 0
+    assert [request.method for request in simulator.requests].count("POST") == 1
+
+
+def test_restart_fails_where_no_host_matches(tmp_path: Path, simulator: Simulator) -> None:
+    ran = restart(tmp_path, simulator, target="app_webb")
+    assert ran.status != 0
+    assert "No host matches 'app_webb'" in ran.stdout
+
+
+def test_restart_fails_where_a_cvm_is_missing_afterwards(tmp_path: Path, simulator: Simulator) -> None:
+    simulator.seconds_to_start = SECONDS_TO_START
+
+    def lose_api(fleet: Sequence[Any], request: Recorded) -> Sequence[Any]:
+        is_refreshed = request.path.endswith("/apps") and any(before.method == "POST" for before in simulator.requests)
+        return [app for app in fleet if not is_refreshed or app.app_id != API.app_id]
+
+    simulator.evolve = lose_api
+    ran = restart(tmp_path, simulator, target="api")
+    assert ran.status != 0
+    assert "1 CVMs were restarted, and 0 of them are running now" in ran.stdout, ran.stdout
+
+
+def test_restart_removes_the_host_keys_of_that_cvm_alone(tmp_path: Path, simulator: Simulator) -> None:
+    simulator.seconds_to_start = SECONDS_TO_START
+    names = [f"{cvm.instance_id}-22.{cvm.gateway_domain}" for cvm in WEB.cvms]
+    lines = [f"[{name}]:443 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'A' * 42}{digit}\n" for digit, name in enumerate(names)]
+    (tmp_path / "known_hosts").write_text("".join(lines), encoding="utf-8")
+    ran = restart(tmp_path, simulator, target="web-2")
+    assert ran.status == 0, ran.stdout + ran.stderr
+    assert (tmp_path / "known_hosts").read_text(encoding="utf-8") == lines[0] + lines[2]
+
+
+def test_restart_says_why_the_service_refused_it(tmp_path: Path, simulator: Simulator) -> None:
+    simulator.misbehave(Status(403), path="restart")
+    ran = restart(tmp_path, simulator, target="web-1")
+    assert re.search(r"/api/v1/cvms/\w+/restart: .*HTTP Error 403", ran.stdout + ran.stderr), ran.stdout
     assert KEY not in ran.stdout + ran.stderr
 
 

@@ -74,7 +74,7 @@ class Cloud:
                 self.servers[cvm.instance_id].start()
 
     def know(self, client: Client, name: str) -> None:
-        """Let a control node find the gateway by one more name, for which the gateway has no route."""
+        """Let a control node find one more name on loopback."""
         hosts = Path(client.environment["NSS_WRAPPER_HOSTS"])
         hosts.write_text(f"{hosts.read_text(encoding='utf-8')}127.0.0.1 {name}\n", encoding="utf-8")
 
@@ -108,6 +108,11 @@ class Client:
             timeout=timeout,
             check=False,
         )
+
+    def hang_up(self) -> None:
+        """End the connections that ssh keeps for a minute."""
+        for control_socket in self.sockets.iterdir():
+            self.run("ssh", "-O", "exit", "-o", f"ControlPath={control_socket}", "any")
 
 
 @contextlib.contextmanager
@@ -175,8 +180,7 @@ def control_node(folder: Path, cloud: Cloud) -> Iterator[Client]:
         try:
             yield client
         finally:
-            for control_socket in sockets.iterdir():
-                client.run("ssh", "-O", "exit", "-o", f"ControlPath={control_socket}", "any")
+            client.hang_up()
 
 
 def _is_foreign(variable: str) -> bool:

@@ -54,6 +54,7 @@ def cloud(running: Cloud) -> Iterator[Cloud]:
     """Hand out the platform, and put back what the test took away from it."""
     yield running
     running.gateway.certificate = running.certificates.good
+    running.gateway.idle_limit = None
     running.gateway.open()
     running.start()
 

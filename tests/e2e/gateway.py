@@ -23,11 +23,15 @@ Address = tuple[str, int]
 
 
 class Gateway:
-    """Route `<id>-<port>.<domain>` to a backend, and an id with several backends to each in turn."""
+    """Route `<id>-<port>.<domain>` to a backend, and an id with several backends to each in turn.
+
+    With `idle_limit`, in seconds, a new connection on which nothing comes or goes for so long is closed.
+    """
 
     def __init__(self, certificate: Path) -> None:
         self.certificate = certificate
         self.port = 0
+        self.idle_limit: float | None = None
         self.asked: list[str] = []
         self._routes: dict[str, Iterator[Address]] = {}
         self._loop = asyncio.new_event_loop()
@@ -91,7 +95,7 @@ class Gateway:
                 owned.pop_all()  # The TLS transport closes the connection from here on.
                 reader, writer = await _accept_tls(client, self._context())
                 with contextlib.closing(writer):
-                    await _bridge(reader, writer, next(backends))
+                    await _bridge(reader, writer, next(backends), self.idle_limit)
 
     def _context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -130,23 +134,35 @@ async def _accept_tls(client: socket.socket, context: ssl.SSLContext) -> tuple[a
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
-async def _bridge(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, backend: Address) -> None:
-    """Carry bytes both ways until one side ends."""
+async def _bridge(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, backend: Address, idle_limit: float | None) -> None:
+    """Carry bytes both ways until one side ends, or nothing comes for the limit."""
     backend_reader, backend_writer = await asyncio.open_connection(*backend)
+    activity = asyncio.Event()
     with contextlib.closing(backend_writer):
-        pumps = [
-            asyncio.create_task(_pump(reader, backend_writer)),
-            asyncio.create_task(_pump(backend_reader, writer)),
+        tasks = [
+            asyncio.create_task(_pump(reader, backend_writer, activity)),
+            asyncio.create_task(_pump(backend_reader, writer, activity)),
         ]
+        if idle_limit is not None:
+            tasks.append(asyncio.create_task(_wait_for_silence(activity, idle_limit)))
         try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, activity: asyncio.Event) -> None:
     while chunk := await source.read(65536):
+        activity.set()
         sink.write(chunk)
         await sink.drain()
+
+
+async def _wait_for_silence(activity: asyncio.Event, seconds: float) -> None:
+    """Return when there was no activity for so long."""
+    with contextlib.suppress(asyncio.TimeoutError):
+        while True:
+            activity.clear()
+            await asyncio.wait_for(activity.wait(), seconds)

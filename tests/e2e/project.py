@@ -86,9 +86,11 @@ class Project:
         """Turn ControlPersist off: with it, which is Ansible's default, ssh hides what a ProxyCommand says."""
         self.client.environment["ANSIBLE_SSH_ARGS"] = "-C"
 
-    def play(self, hosts: str, *tasks: Task, arguments: tuple[str, ...] = ()) -> Played:
-        """Run a play of these tasks, or of those that tell where it landed."""
-        play = {"hosts": hosts, "gather_facts": False, "tasks": tasks or TELL_WHERE}
+    def play(
+        self, hosts: str, *tasks: Task, variables: Mapping[str, Any] | None = None, arguments: tuple[str, ...] = ()
+    ) -> Played:
+        """Run a play of these tasks, or of those that tell where it landed, with variables of the play."""
+        play = {"hosts": hosts, "gather_facts": False, "vars": variables or {}, "tasks": tasks or TELL_WHERE}
         (self.folder / "site.yml").write_text(json.dumps([play]), encoding="utf-8")
         done = self.client.run("ansible-playbook", "-i", "phala.yml", "site.yml", *arguments, timeout=300)
         # Older versions break a warning into lines of the terminal's width.

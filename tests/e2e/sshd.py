@@ -76,6 +76,14 @@ class Sshd:
                 raise TimeoutError((self._folder / "log").read_text(encoding="utf-8"))
             time.sleep(0.01)
 
+    def reboot(self) -> None:
+        """Start again with a new host key, as a dev image does at every boot."""
+        self.stop()
+        for name in ("host_key", "host_key.pub"):
+            (self._folder / name).unlink()
+        self.host_key = make_key(self._folder / "host_key")
+        self.start()
+
     def stop(self) -> None:
         """Stop the server; a session that is open lasts until its client leaves."""
         if self._process:
