@@ -26,7 +26,7 @@ from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 from .fleet import API, FLEET, KEY, MODEL, WEB
 from .pages import DOCS, Block, blocks, rows
 from .reader import Reader
-from .shell import Shell
+from .shell import SCRIPTS, Shell
 
 PAGE = DOCS / "connecting.md"
 FIRST = "Log in"
@@ -104,6 +104,11 @@ def known_hosts(client: Client) -> Path:
     return client.home / ".ssh" / "known_hosts"
 
 
+def project_keys(client: Client) -> Path:
+    """Return the file in which the page keeps the keys of CVMs."""
+    return client.home / "project" / "known_hosts"
+
+
 # The page
 
 
@@ -121,12 +126,7 @@ class Machine:
     def follow(self, section: str) -> None:
         for block in in_sections()[section]:
             self.reader.follow(block)
-        self.hang_up()
-
-    def hang_up(self) -> None:
-        """End the connections that ssh keeps for a minute."""
-        for socket in self.client.sockets.iterdir():
-            self.client.run("ssh", "-O", "exit", "-o", f"ControlPath={socket}", "any")
+        self.client.hang_up()
 
     def server(self, cvm: Cvm) -> Sshd:
         return self.cloud.servers[str(cvm.instance_id)]
@@ -212,16 +212,22 @@ def test_way_of_one_s_own(machine: Machine, tmp_path: Path) -> None:
 
 
 def test_without_the_check_of_host_keys(machine: Machine) -> None:
-    known_hosts(machine.client).write_text("", encoding="utf-8")
-    (machine.shell.folder / "ansible.cfg").unlink()
+    (machine.shell.folder / "group_vars" / "phala_gateway.yml").unlink()
     assert "Host key verification failed" in ping(machine)
     assert "SUCCESS" in ping(machine, "ANSIBLE_HOST_KEY_CHECKING=False")
 
 
-def test_keys_are_listed_as_the_page_says(machine: Machine) -> None:
-    name = f"[{WEB_1.instance_id}-22.{DOMAIN}]:{machine.cloud.gateway.port}"
-    found = machine.client.run("ssh-keygen", "-F", name, "-f", known_hosts(machine.client))  # Debian's ssh hides the names
-    assert machine.server(WEB_1).host_key in found.stdout
+def test_keys_of_one_cvm_are_removed_after_a_restart(machine: Machine) -> None:
+    machine.shell.run("ansible reachable_true -i phala.yml -m ansible.builtin.raw -a true")
+    machine.client.hang_up()
+    before = project_keys(machine.client).read_text(encoding="utf-8")
+    machine.server(WEB_1).reboot()
+    assert "REMOTE HOST IDENTIFICATION HAS CHANGED" in ping(machine)
+    machine.follow("Host keys")
+    after = project_keys(machine.client).read_text(encoding="utf-8")
+    assert set(after.splitlines()) < set(before.splitlines())
+    assert all(machine.server(cvm).host_key in after for cvm in (WEB.cvms[1], MODEL.cvms[0]))
+    assert "SUCCESS" in ping(machine)
 
 
 # What is seen when it does not work
@@ -247,7 +253,7 @@ def wrong_key(machine: Machine) -> None:
 
 
 def changed_host_key(machine: Machine) -> None:
-    path = known_hosts(machine.client)
+    path = project_keys(machine.client)
     other = machine.server(MODEL.cvms[0]).host_key
     path.write_text(path.read_text(encoding="utf-8").replace(machine.server(WEB_1).host_key, other), encoding="utf-8")
 
@@ -259,6 +265,19 @@ def libressl(machine: Machine) -> None:
     script.write_text("#!/bin/sh\necho \"unknown option '-verify_quiet'\" >&2\nexit 1\n", encoding="utf-8")
     script.chmod(0o755)
     machine.shell.run(f'export PATH={script.parent}:"$PATH"')
+
+
+def no_openssl(machine: Machine) -> None:
+    """Leave openssl out of PATH."""
+    folder = machine.client.home / "bin"
+    folder.mkdir()
+    for command in ("ansible", "bash", "cat", "env", "sh", "ssh"):
+        (folder / command).symlink_to(shutil.which(command, path=f"{SCRIPTS}:{os.environ['PATH']}") or command)
+    machine.shell.run(f"export PATH={folder}")
+
+
+def no_shell(machine: Machine) -> None:
+    machine.shell.run("export SHELL=/usr/sbin/nologin")
 
 
 def no_python(machine: Machine) -> None:
@@ -274,7 +293,9 @@ SYMPTOMS: Mapping[str, Callable[[Machine], None]] = {
     "`Connection refused` *": lambda machine: change_web_1(machine, gateway_domain=f"{DOMAIN}:{free_port()}"),
     "`Name or service not known` *": lambda machine: change_web_1(machine, gateway_domain="nowhere.invalid"),
     "`unknown option` *": libressl,
+    "`openssl: not found`, or `No such file or directory` *": no_openssl,
     "`Connection closed by remote host`": lambda machine: machine.server(WEB_1).stop(),
+    "`Connection closed by remote host`, only in a service or a container": no_shell,
     "`Permission denied (publickey)`": wrong_key,
     "`Host key verification failed`": changed_host_key,
     "`python3: not found`, or that the `interpreter … was not found`": no_python,
@@ -302,9 +323,10 @@ def test_page_lists_the_symptoms_that_are_provoked_and_no_others() -> None:
 
 # What is not taken as an address
 
-REFUSED = "no `ansible_host`, a warning"
-TEXTS: Mapping[str, tuple[Sequence[Mapping[str, str | None]], str]] = {
-    "an id with other than letters and digits (`prj_...`, too)": (
+NO_ADDRESS = "no-gateway-address.invalid."
+REFUSED = "no address, a warning"
+TEXTS: Mapping[str, tuple[Sequence[Mapping[str, object]], str]] = {
+    "an id that is not hexadecimal, after `0x` or `app_` (`prj_...`, too)": (
         [{"instance_id": "prj_1"}, {"instance_id": "a-22"}, {"instance_id": "a b"}],
         REFUSED,
     ),
@@ -314,12 +336,16 @@ TEXTS: Mapping[str, tuple[Sequence[Mapping[str, str | None]], str]] = {
     ),
     "a domain in upper case, or with a trailing dot": (
         [{"gateway_domain": domain} for domain in ("GATEWAY.example.org", "gateway.example.org.")],
-        "taken, in lower case and without the dot",
+        "accepted, in lower case and without the dot",
     ),
     "a port outside 1 to 65535": ([{"gateway_domain": f"a.example.org:{port}"} for port in (0, 65536)], REFUSED),
-    "no gateway domain, or no instance id in an app with several CVMs": (
-        [{"gateway_domain": None}, {"instance_id": None}],
-        "no `ansible_host`, a line at `-v`",
+    "no gateway domain, a disabled gateway, or no instance id in an app with several CVMs": (
+        [
+            {**change, "status": status}
+            for change in ({"gateway_domain": None}, {"gateway_enabled": False}, {"instance_id": None})
+            for status in ("running", "stopped")
+        ],
+        "no address, and a line at `-v`, or a warning with the fix if the CVM is running a dev image",
     ),
 }
 
@@ -339,11 +365,12 @@ def test_text_is_taken_as_an_address_or_not_as_the_page_says(
         simulator.fleet = (dataclasses.replace(WEB, cvms=(dataclasses.replace(first, **change), *others), current_cvm=None),)
         quiet, verbose = (load(monkeypatch, [source], verbosity=verbosity) for verbosity in (0, 1))
         address = quiet.values("ansible_host").get("web-1")
-        if happens.startswith("taken"):
+        if happens.startswith("accepted"):
             assert address == f"{first.instance_id}-22.gateway.example.org"
         else:
-            assert address is None
-            assert bool(quiet.warnings) == ("warning" in happens)
-            assert any("no ansible_host, because" in line and "web-1" in line for line in verbose.displayed)
+            assert address == NO_ADDRESS
+            assert bool(quiet.warnings) == (change.get("status") != "stopped")
+            said = (*verbose.warnings, *verbose.displayed)
+            assert any("no ansible_host, because" in line and "web-1" in line for line in said)
     assert set(by_first_column("Text")) == set(TEXTS)
     simulator.fleet = FLEET
