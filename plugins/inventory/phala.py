@@ -127,6 +127,8 @@ options:
       - Which CVMs to list. A CVM is listed when it meets all filters. Without any, all CVMs are listed.
       - Known filters are C(base_image), C(instance_type), C(kms_slug), C(kms_type), C(listed), C(node), C(region), C(search) and
         C(status), which are the service's own.
+      - The plugin itself decides C(name), C(app), C(team), C(os_type) (C(dev) or C(prod)) and C(id). C(team) is the workspace's
+        slug or name. C(id) is any identifier of the CVM or of its app, in any spelling.
       - Any value may be a list, of which one must be met. Lists of C(status) cost nothing; every other list makes one request per
         value, or per combination of values.
       - Letter case does not matter.
@@ -371,10 +373,10 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._build import build
 from ansible_collections.phala.cloud.plugins.plugin_utils._construct import Expressions
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import select_from_accounts
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
-from ansible_collections.phala.cloud.plugins.plugin_utils._fleet import get_fleet
+from ansible_collections.phala.cloud.plugins.plugin_utils._fleet import get_fleet, unmatched_filters
 from ansible_collections.phala.cloud.plugins.plugin_utils._garbage import paused_garbage_collection
 from ansible_collections.phala.cloud.plugins.plugin_utils._interrupts import reraise_swallowed_interrupt
-from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, merged, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, has_warning, merged, shown
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import well_typed
 from ansible_collections.phala.cloud.plugins.plugin_utils._options import open_cache, read_settings
 from ansible_collections.phala.cloud.plugins.plugin_utils._publish import publish
@@ -388,6 +390,7 @@ if TYPE_CHECKING:
 
     from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Report
     from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import Mask
+    from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Settings
 
 FILE_ENDINGS = ("phala.yml", "phala.yaml")
 
@@ -413,22 +416,29 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
         settings = read_settings(self, path)
-        report = self._reporting(settings.mask)
+        report = self._reporting(settings)
         for diagnostic in settings.diagnostics:
             report(diagnostic)
         with paused_garbage_collection(), _errors_of_ansible(settings.mask):
             fleet = get_fleet(settings, open_cache(self, settings), use_cache=cache, report=report)
-            cvms, left_out = select_from_accounts(settings, fleet.apps, fleet.nodes)
+            unmatched = unmatched_filters(settings, fleet)
+            cvms, left_out = select_from_accounts(settings, fleet.apps, fleet.nodes, is_explained=has_warning(unmatched))
             built, lacking = build(cvms, settings, Expressions(self, settings.constructed), inventory)
             summary = f"{path}: {len(built.hosts)} CVMs of {fleet.app_count} apps from {fleet.origin}"
             publish(inventory, built)
-        for diagnostic in (*merged((*left_out, *lacking)), Diagnostic(Level.VERBOSE, summary)):
+        for diagnostic in (*merged((*unmatched, *left_out, *lacking)), Diagnostic(Level.VERBOSE, summary)):
             report(diagnostic)
 
-    def _reporting(self, mask: Mask) -> Report:
-        """Return the function that shows diagnostics, each by its level."""
+    def _reporting(self, settings: Settings) -> Report:
+        """Return the function that shows diagnostics, each by its level; a warning names the file, as there may be several."""
         display = {Level.WARNING: self.display.warning, Level.VERBOSE: self.display.v, Level.VERY_VERBOSE: self.display.vv}
-        return lambda diagnostic: display[diagnostic.level](shown(diagnostic, mask))
+
+        def report(diagnostic: Diagnostic) -> None:
+            text = shown(diagnostic, settings.mask)
+            of_file = diagnostic.level == Level.WARNING and not text.startswith(settings.path)
+            display[diagnostic.level](f"{settings.path}: {text}" if of_file else text)
+
+        return report
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 from ansible.inventory.host import Host as CoreHost
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._connecting import as_listed, connected_host, differing, refused
-from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, connect, is_reachable
+from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, connect, with_gateway
 from ansible_collections.phala.cloud.plugins.plugin_utils._construct import Expressions, Recorder
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import consumed
@@ -115,7 +115,11 @@ def build(cvms: list[Cvm], settings: Settings, expressions: Expressions, invento
     before = before_source(inventory, settings.path)
     refuse_gateway_group(settings, before)
     tools = _tools(settings, expressions, before)
+    cvm_count = len(cvms)
     drafts = [draft for cvm in consumed(cvms) if (draft := _draft(cvm, tools))]
+    if cvm_count and not drafts:
+        text = f"No hosts: no CVM of {cvm_count} meets all host_filters"
+        tools.diagnostics.append(Diagnostic(Level.WARNING, text, advice="Correct the conditions. -vv shows which one fails"))
     _refuse_small_fleet(settings, len(drafts))
     tools.diagnostics.extend(tools.groups.shared())
     families: Families = {(settings.group, group): None for group in _by_dimension(drafts)}
@@ -159,7 +163,7 @@ def _draft(cvm: Cvm, tools: Tools) -> Draft | None:
     """Return the draft of a CVM's host, or None where host_filters leave it out."""
     settings = tools.settings
     connection = connect(settings.reach, cvm.core, is_only_cvm=cvm.is_only_cvm)
-    cvm = replace(cvm, core={**cvm.core, "is_reachable": is_reachable(settings.reach, cvm.core, connection)})
+    cvm = replace(cvm, core=with_gateway(cvm.core, settings.reach, connection))
     variables, lacking = host_variables(cvm, tools.names, tools.marker)
     tools.diagnostics.extend(lacking)
     for position, condition in enumerate(settings.host_filters):

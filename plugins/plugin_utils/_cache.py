@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._filters import service_queries
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, Report
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Settings
 
@@ -69,7 +70,8 @@ class FleetCache:
     def __init__(self, store: Any, settings: Settings, report: Report) -> None:
         keys = "\n".join(account.key for account in settings.accounts)
         urls = "\n".join(f"{account.name} {account.url}".strip() for account in settings.accounts)
-        self._seal = Seal(key=keys, url=urls, version=settings.api.version, queries=settings.queries)
+        queries = [dict(query) for query in service_queries(settings.queries)]
+        self._seal = Seal(key=keys, url=urls, version=settings.api.version, queries=queries)
         self._store = store
         self._report = report
 

@@ -121,6 +121,20 @@ def _is_address(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip()) and "None" not in value and value != NO_ADDRESS
 
 
+def with_gateway(core: CoreVariables, gateway: GatewaySettings, connection: Address | Refusal) -> CoreVariables:
+    """Return the core variables with those that depend on the settings of the gateway."""
+    identifier, domain, port = None, None, None
+    if isinstance(connection, Address):
+        identifier, domain, port = connection.host.partition("-")[0], connection.domain, connection.port or gateway.port
+    return {
+        **core,
+        "is_reachable": is_reachable(gateway, core, connection),
+        "gateway_id": identifier,
+        "gateway_host": domain,
+        "gateway_port": port,
+    }
+
+
 def is_reachable(gateway: GatewaySettings, core: CoreVariables, connection: Address | Refusal) -> bool:
     """Return whether an SSH server of the CVM can be reached through the gateway now; only dev images run one on port 22."""
     has_server = core["is_dev"] is True or gateway.ssh_port != 22

@@ -16,7 +16,7 @@ class CommonVariables(TypedDict):
     """The core variables that are the same fields in every shape.
 
     ``instance_id`` may come from ``endpoints``. ``in_progress`` is also true for an operation that has a target. ``app`` is the
-    app's own metadata. ``is_reachable`` is None until the inventory's settings decide it.
+    app's own metadata. ``is_reachable`` and ``gateway_...`` are None until the inventory's settings decide them.
     """
 
     name: Any
@@ -40,6 +40,9 @@ class CommonVariables(TypedDict):
     is_current: bool
     is_reachable: bool | None
     account: str | None
+    gateway_id: str | None
+    gateway_host: str | None
+    gateway_port: int | None
     app: dict[str, Any]
 
 

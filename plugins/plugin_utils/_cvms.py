@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -22,8 +23,14 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
-from ansible_collections.phala.cloud.plugins.plugin_utils._filters import is_excluded, shown_values, unmet_filters
-from ansible_collections.phala.cloud.plugins.plugin_utils._messages import MAX_SUBJECTS, Diagnostic, Level, of_account
+from ansible_collections.phala.cloud.plugins.plugin_utils._filters import PLUGIN_FILTERS, is_excluded, shown_values, unmet_filters
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import (
+    MAX_SUBJECTS,
+    Diagnostic,
+    Level,
+    has_warning,
+    of_account,
+)
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Filter, Settings
 from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import SHAPES, node_names
 
@@ -44,38 +51,50 @@ class Selection:
     """The CVMs that are listed, and what was left out and why.
 
     ``owners`` are the CVMs that have an identifier, each with the number of the query that returned it. ``unmatched`` are the
-    values that apps show for a filter which none of their CVMs matches.
+    values that apps show for a filter which none of their CVMs matches. ``left_out`` counts the CVMs that are not listed, by
+    reason.
     """
 
     cvms: dict[Identity, Cvm] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     owners: Owners = field(default_factory=dict)
     unmatched: dict[str, dict[str, None]] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
 
     def leave_out(self, text: str) -> None:
         self.diagnostics.append(Diagnostic(Level.VERY_VERBOSE, f"left out {text}"))
 
 
 def select_from_accounts(
-    settings: Settings, apps: Sequence[list[App]], nodes: Iterable[str]
+    settings: Settings, apps: Sequence[list[App]], nodes: Iterable[str], *, is_explained: bool = False
 ) -> tuple[list[Cvm], list[Diagnostic]]:
     """Return the CVMs of all accounts that :func:`select_cvms` selects, and no CVM twice.
 
     :param apps: for each account the apps of each query, one after the other
+    :param is_explained: whether a warning says already why no CVM may be left
     :raises AmbiguousError: also when two accounts show one vm_uuid or instance id
     """
     cvms: list[Cvm] = []
     diagnostics: list[Diagnostic] = []
     owners: Owners = {}
+    counts: Counter[str] = Counter()
     queries, names = settings.queries, list(nodes)
     for position, account in enumerate(settings.accounts):
         own = apps[position * len(queries) : (position + 1) * len(queries)]
         selected, left_out = select_cvms(
-            queries, settings.excludes, own, account=account.name, nodes=names, owners=without_ids(owners)
+            queries,
+            settings.excludes,
+            own,
+            account=account.name,
+            nodes=names,
+            owners=without_ids(owners),
+            left_out=counts,
         )
         owners.update(((kind, value), (-1, cvm)) for cvm in selected for kind, value in cvm.identity.identifiers())
         cvms += selected
         diagnostics += [of_account(diagnostic, account.name) for diagnostic in left_out]
+    if not cvms and not is_explained and not has_warning(diagnostics):
+        diagnostics += _no_cvms(counts)
     return cvms, diagnostics
 
 
@@ -92,16 +111,18 @@ def select_cvms(
     account: str,
     nodes: Iterable[str] = (),
     owners: Owners | None = None,
+    left_out: Counter[str] | None = None,
 ) -> tuple[list[Cvm], list[Diagnostic]]:
     """Return the CVMs that match the query which returned their app and no exclusion, each once, in the order of their identity.
 
     :param apps: per query the apps of the response; each list is emptied, so that no app stays in memory only for it
     :param nodes: the values of the filter ``node`` that the service knows
     :param owners: the CVMs of other accounts
+    :param left_out: counts the CVMs that are not listed, by reason
     :raises AmbiguousError: when two of the CVMs that no exclusion leaves out have one vm_uuid or instance id
     :raises UndecidableError: when an exclusion depends on what the response does not show
     """
-    selection = Selection(owners=dict(owners or {}))
+    selection = Selection(owners=dict(owners or {}), left_out=Counter() if left_out is None else left_out)
     nodes_of_service = unshown_nodes(queries, apps) & {name.lower() for name in nodes}
     sharers = _sharers(apps)
     for number, (query, of_query) in enumerate(zip(queries, apps, strict=True)):
@@ -109,7 +130,7 @@ def select_cvms(
             is_only_entry = len(sharers[bare_id(app["app_id"])]) == 1
             cvms = _existing(app, account, selection, is_only_entry=is_only_entry)
             unmet = unmet_filters(query, cvms, nodes_of_service)
-            if unmet and all(unmet):
+            if unmet and all(missed.difference(PLUGIN_FILTERS) for missed in unmet):
                 _note_unmatched(query, cvms, unmet, selection)
             for cvm, missed in zip(cvms, unmet, strict=True):
                 if not _is_excluded(cvm, excludes, selection):
@@ -118,6 +139,15 @@ def select_cvms(
     selected = selection.cvms
     ordered = [selected[identity] for identity in sorted(selected, key=lambda identity: identity.key)]
     return ordered, [*selection.diagnostics, *_unmatched(selection)]
+
+
+def _no_cvms(left_out: Counter[str]) -> list[Diagnostic]:
+    """Return a warning if the service returned CVMs, none of which is listed."""
+    reasons = [f"{count} {reason}" for reason, count in sorted(left_out.items())]
+    if not reasons:
+        return []
+    text = f"No hosts: of the CVMs that the service returned, {' and '.join(reasons)}"
+    return [Diagnostic(Level.WARNING, text, advice="Correct the filters. -vv shows what each CVM does not match")]
 
 
 def unshown_nodes(queries: Iterable[Filter], apps: Iterable[Iterable[App]]) -> set[str]:
@@ -143,6 +173,8 @@ def _list(cvm: Cvm, query: Filter, unmet: Collection[str], selection: Selection)
         selection.cvms.setdefault(cvm.identity, cvm)
         return
     wanted = ", ".join(f"{name}: {'|'.join(query[name])}" for name in query)
+    if unmet != {"status"}:  # which may lag
+        selection.left_out["do not match the filters"] += 1
     missed = ", ".join(sorted(unmet))
     selection.leave_out(f"CVM {cvm.label} of the query {{{wanted}}}: it does not match {missed}")
 
@@ -206,6 +238,7 @@ def _is_excluded(cvm: Cvm, excludes: Iterable[Filter], selection: Selection) -> 
             raise UndecidableError(_undecidable(hidden[0], where))
         if is_excluded(cvm, exclude):
             selection.leave_out(f"CVM {cvm.label}: {where} says so")
+            selection.left_out["match exclude_filters"] += 1
             return True
     return False
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import bare_id
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_names import unknown_filter
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import OptionError, shown
@@ -19,8 +20,12 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import pla
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Filter
 
 # The service's own names. Each but search, which looks into several fields, is compared with the core variable of its name.
-FILTERS = ("base_image", "instance_type", "kms_slug", "kms_type", "listed", "node", "region", "search", "status")
-FILTERED_VARIABLES = tuple(name for name in FILTERS if name != "search")
+SERVICE_FILTERS = ("base_image", "instance_type", "kms_slug", "kms_type", "listed", "node", "region", "search", "status")
+PLUGIN_FILTERS = ("app", "id", "name", "os_type", "team")  # which the service does not know
+FILTERS = tuple(sorted((*SERVICE_FILTERS, *PLUGIN_FILTERS)))
+FILTERED_VARIABLES = tuple(name for name in SERVICE_FILTERS if name != "search")
+WHOLE = ("status", *PLUGIN_FILTERS)  # whose lists make no further query
+OS_TYPES = ("dev", "prod")
 WITHOUT_COMMA = ("base_image", "instance_type", "kms_slug", "kms_type", "node", "region", "status")  # in no value of theirs
 SHOWN_ALWAYS = ("instance_type", "kms_type", "region")  # by every response that has fields of a known shape
 MAX_COMBINATIONS = 20  # of the lists in one entry
@@ -93,7 +98,7 @@ def single_valued(entry: Filter) -> list[Filter]:
 
     :raises OptionError: when there are too many combinations anyway
     """
-    split = [name for name, values in entry.items() if name != "status" and len(values) > 1]
+    split = [name for name, values in entry.items() if name not in WHOLE and len(values) > 1]
     while (count := prod(len(entry[name]) for name in split)) > MAX_COMBINATIONS:
         shown_always = [name for name in split if name in SHOWN_ALWAYS]
         if not shown_always:
@@ -108,7 +113,17 @@ def single_valued(entry: Filter) -> list[Filter]:
 
 def parameters(query: Filter) -> list[tuple[str, str]]:
     """Return the parameters of a query's requests."""
-    return [(name, value) for name, values in query.items() if name == "status" or len(values) == 1 for value in values]
+    sent = {name: values for name, values in query.items() if name in SERVICE_FILTERS}
+    return [(name, value) for name, values in sent.items() if name == "status" or len(values) == 1 for value in values]
+
+
+def service_queries(queries: Iterable[Filter]) -> dict[tuple[tuple[str, tuple[str, ...]], ...], list[int]]:
+    """Return each different query that is sent to the service, with the positions of the queries that it is sent for."""
+    sent: dict[tuple[tuple[str, tuple[str, ...]], ...], list[int]] = {}
+    for position, query in enumerate(queries):
+        own = tuple((name, values) for name, values in query.items() if name in SERVICE_FILTERS)
+        sent.setdefault(own, []).append(position)
+    return sent
 
 
 def unmet_filters(query: Filter, cvms: Sequence[Cvm], nodes_of_service: Container[str]) -> list[frozenset[str]]:
@@ -133,7 +148,7 @@ def _unmet(cvm: Cvm, query: Filter, nodes_of_service: Container[str]) -> frozens
         if not (
             name == "search"
             or name in cvm.hidden
-            or _matches(cvm, name, wanted)
+            or matches(cvm, name, wanted)
             or (name == "node" and not cvm.shows_teepod and wanted[0].lower() in nodes_of_service)
         )
     )
@@ -141,22 +156,52 @@ def _unmet(cvm: Cvm, query: Filter, nodes_of_service: Container[str]) -> frozens
 
 def is_excluded(cvm: Cvm, exclude: Filter) -> bool:
     """Return whether a CVM matches every filter of an entry of ``exclude_filters``."""
-    return all(_matches(cvm, name, wanted) for name, wanted in exclude.items())
+    return all(matches(cvm, name, wanted) for name, wanted in exclude.items())
 
 
 def shown_values(cvm: Cvm, name: str) -> tuple[Any, ...]:
     """Return the values of a CVM that a filter is compared with."""
     if name == "node":
         return tuple(filter(None, cvm.node_names)) or (None,)
-    return cvm.image_names if name == "base_image" else (cvm.value(name),)
+    if name == "base_image":
+        return cvm.image_names
+    derive = _DERIVED.get(name)
+    return derive(cvm) if derive else (cvm.value(name),)
 
 
-def _matches(cvm: Cvm, name: str, wanted: tuple[str, ...]) -> bool:
+def _identifiers(cvm: Cvm) -> tuple[Any, ...]:
+    names = ("vm_uuid", "instance_id", "cvm_id", "app_id")
+    return (*(cvm.value(name) for name in names), cvm.core["app"].get("id"), cvm.fields.get("id"))
+
+
+def _os_type(cvm: Cvm) -> tuple[Any, ...]:
+    is_dev = cvm.core["is_dev"]
+    return (OS_TYPES[0 if is_dev else 1],) if isinstance(is_dev, bool) else (None,)
+
+
+# The plugin's own filters, with what they are compared with.
+_DERIVED: dict[str, Callable[[Cvm], tuple[Any, ...]]] = {
+    "app": lambda cvm: (cvm.core["app_name"],),
+    "id": _identifiers,
+    "os_type": _os_type,
+    "team": lambda cvm: (cvm.core["team_slug"], cvm.core["team_name"]),
+}
+
+
+def _bare(text: str) -> str:
+    """Return an identifier without what its spellings differ in."""
+    return bare_id(text).replace("-", "")
+
+
+def matches(cvm: Cvm, name: str, wanted: tuple[str, ...]) -> bool:
     """Return whether one of the CVM's values is one of the wanted ones, whatever the letter case; a null is none."""
     texts = [_lowered(value, name) for value in shown_values(cvm, name)]
     lowered = [value.lower() for value in wanted]
     if name == "base_image":
         return any(text is not None and part in text for text in texts for part in lowered)
+    if name == "id":
+        bare = {_bare(value) for value in lowered}
+        return any(text is not None and _bare(text) in bare for text in texts)
     return any(text in lowered for text in texts)
 
 
@@ -178,6 +223,8 @@ def _value(where: str, name: str, value: Any) -> str:
             return "true" if boolean(value) else "false"
         except TypeError:
             raise OptionError(f"{where}: expected true or false, got {shown(value)}") from None
+    if name == "os_type" and str(value).lower() not in OS_TYPES:
+        raise OptionError(f"{where}: expected 'dev' or 'prod', got {shown(value)}")
     if isinstance(value, str) and name in WITHOUT_COMMA and "," in value:
         raise OptionError(f"{where}: {plain(value)!r} is one text: write a list, such as [{', '.join(plain(value).split(','))}]")
     if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import UnavailableError
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import App, refuse_unknown_shape
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import App, entries, refuse_unknown_shape
 from ansible_collections.phala.cloud.plugins.plugin_utils._cache import FleetCache, StoredFleet
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import unshown_nodes
+from ansible_collections.phala.cloud.plugins.plugin_utils._filters import service_queries
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, Report
-from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Account, Settings
+from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Account, Filter, Settings
+from ansible_collections.phala.cloud.plugins.plugin_utils._unmatched import find_unmatched, needs_options, report_unmatched
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,27 @@ def get_fleet(settings: Settings, store: Any, *, use_cache: bool, report: Report
     fleet = _get_fleet(settings, store, use_cache=use_cache, report=report)
     for warning in fleet.warnings:
         report(Diagnostic(Level.WARNING, warning))
-    return fleet
+    return replace(fleet, apps=_per_query(fleet.apps, settings.queries))
+
+
+def _per_query(apps: Sequence[list[App]], queries: Sequence[Filter]) -> list[list[App]]:
+    """Return for each account the apps of each query, of which several may be one query of the service.
+
+    Queries that differ only in the plugin's own filters are so.
+    """
+    sent = list(service_queries(queries).values())
+    position_of = {position: number for number, positions in enumerate(sent) for position in positions}
+    starts = range(0, len(apps), len(sent))
+    return [list(apps[start + position_of[position]]) for start in starts for position in range(len(queries))]
+
+
+def unmatched_filters(settings: Settings, fleet: Fleet) -> list[Diagnostic]:
+    """Return what to report of filters that match no CVM of the fleet; a value may match in one account only."""
+    count = len(settings.queries)
+    apps = [[app for of_query in fleet.apps[position::count] for app in of_query] for position in range(count)]
+    unmatched = find_unmatched(settings.entries, settings.excludes, settings.queries, apps)
+    has_cvms = any(entries(app) for of_query in apps for app in of_query)
+    return report_unmatched(unmatched, fleet.options, has_cvms=has_cvms)
 
 
 def _get_fleet(settings: Settings, store: Any, *, use_cache: bool, report: Report) -> Fleet:
@@ -116,13 +138,16 @@ def _fetch_account(account: Account, settings: Settings, report: Report) -> Flee
     client = Client(account, api, settings.mask, lambda line: report(Diagnostic(Level.WARNING, line)))
     fetched = fetch_apps(
         client,
-        settings.queries,
+        [dict(query) for query in service_queries(settings.queries)],
         page_size=api.page_size,
         concurrency=api.concurrency,
         note=lambda line: report(Diagnostic(Level.VERY_VERBOSE, line)),
     )
     refuse_unknown_shape((app for of_query in fetched.apps for app in of_query), f"{name}{account.url}")
-    options = fetch_filter_options(client) if unshown_nodes(settings.queries, fetched.apps) else {}
+    apps = _per_query(fetched.apps, settings.queries)
+    unmatched = find_unmatched(settings.entries, settings.excludes, settings.queries, apps)
+    needs = needs_options(unmatched) or unshown_nodes(settings.queries, apps)
+    options = fetch_filter_options(client) if needs else {}
     seconds = time.monotonic() - started
     origin = f"{name}{account.url} (network, {fetched.requests} requests, {fetched.retries} retries, {seconds:.2f} s)"
     return Fleet(fetched.apps, _count(fetched.apps), origin, options, [f"{name}{fault}" for fault in fetched.faults])

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -43,6 +43,11 @@ def of_account(diagnostic: Diagnostic, account: str) -> Diagnostic:
     return replace(diagnostic, text=f"account {account!r}: {diagnostic.text}") if account else diagnostic
 
 
+def has_warning(diagnostics: Iterable[Diagnostic]) -> bool:
+    """Return whether there is a warning among some diagnostics."""
+    return any(diagnostic.level == Level.WARNING for diagnostic in diagnostics)
+
+
 def merged(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Return one diagnostic for all that differ only in their subjects, in the order of the first of each."""
     subjects: dict[Diagnostic, dict[str, None]] = {}
@@ -54,11 +59,15 @@ def merged(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 def shown(diagnostic: Diagnostic, mask: Callable[[str], str]) -> str:
     """Return the message on one line, without API keys; a text is masked before it is cut, so that no part of a key stays."""
-    subjects = [cut(mask(subject)) for subject in diagnostic.subjects[:MAX_SUBJECTS]]
-    rest = len(diagnostic.subjects) - len(subjects)
-    listed = ", ".join(subjects) + (f" and {rest} more" if rest else "")
-    text = ": ".join(filter(None, (mask(diagnostic.option), mask(diagnostic.text), listed)))
+    subjects = listed([mask(subject) for subject in diagnostic.subjects])
+    text = ": ".join(filter(None, (mask(diagnostic.option), mask(diagnostic.text), subjects)))
     return f"{text}. {mask(diagnostic.advice)}" if diagnostic.advice else text
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Return the first texts, each cut, and how many more there are."""
+    rest = len(texts) - MAX_SUBJECTS
+    return ", ".join(map(cut, texts[:MAX_SUBJECTS])) + (f" and {rest} more" if rest > 0 else "")
 
 
 def cut(text: str, characters: int = MAX_CHARACTERS) -> str:

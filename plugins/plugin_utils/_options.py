@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -130,13 +130,15 @@ class _Reader:
         self._check_names_and_types()
         prefix, suffix = self._variable_affixes()
         accounts = self._accounts() if "accounts" in self.config else (self._account(),)
+        entries = self._entries()
         gateway = self._gateway()
         return Settings(
             path=self.path,
             accounts=accounts,
             api=self._api(),
             cache=self._cache(),
-            queries=self._queries(),
+            entries=entries,
+            queries=self._queries(entry for _where, entry in entries),
             excludes=self._excludes(),
             min_hosts=self._integer("min_hosts", 0),
             host_filters=tuple(self._texts("host_filters", "a Jinja2 condition such as 'phala_vcpu >= 4'")),
@@ -248,12 +250,17 @@ class _Reader:
 
     # Which CVMs
 
-    def _queries(self) -> tuple[Filter, ...]:
+    def _entries(self) -> tuple[tuple[str, Filter], ...]:
+        """Return ``filters`` and ``include_filters``, each with where it is in the file."""
         reader = FilterReader(self._rendered, self.problems, self.plugin.option_definitions)
         filters = self.option("filters")
-        entries = [reader.entry(filters, "filters")] if filters else []
-        entries += reader.entries(self.option("include_filters") or (), "include_filters")
-        split = (self._attempt(partial(single_valued, entry)) or [] for entry in entries or [{}])
+        entries = [("filters", reader.entry(filters, "filters"))] if filters else []
+        included = reader.entries(self.option("include_filters") or (), "include_filters")
+        return (*entries, *((f"include_filters[{position}]", entry) for position, entry in enumerate(included)))
+
+    def _queries(self, entries: Iterable[Filter]) -> tuple[Filter, ...]:
+        """Return the different queries of some entries, one without filters if there is none."""
+        split = (self._attempt(partial(single_valued, entry)) or [] for entry in list(entries) or [{}])
         queries = (query for of_entry in split for query in of_entry)
         return tuple({tuple(query.items()): query for query in queries}.values())
 

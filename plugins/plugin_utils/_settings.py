@@ -77,14 +77,16 @@ class GatewaySettings:
 class Settings:
     """The settings of one source.
 
-    ``queries`` is what to ask the service, ``excludes`` which CVMs to leave out, ``gateway`` is None where no connection is set
-    up, ``reach`` is the gateway also there, and ``mask`` removes every API key that was read.
+    ``entries`` are ``filters`` and ``include_filters``, each with where it is in the file, and ``queries`` what they ask for.
+    ``excludes`` are which CVMs to leave out, ``gateway`` is None where no connection is set up, ``reach`` is the gateway also
+    there, and ``mask`` removes every API key that was read.
     """
 
     path: str
     accounts: tuple[Account, ...]
     api: ApiSettings
     cache: CacheSettings
+    entries: tuple[tuple[str, Filter], ...]
     queries: tuple[Filter, ...]
     excludes: tuple[Filter, ...]
     min_hosts: int

@@ -141,6 +141,9 @@ def _read_common(cvm: Raw, app: dict[str, Any], is_current: bool) -> CommonVaria
         "is_current": is_current,
         "is_reachable": None,
         "account": None,
+        "gateway_id": None,
+        "gateway_host": None,
+        "gateway_port": None,
         "app": app,
     }
 
