@@ -23,7 +23,7 @@ COMPARED = {name: match[1] for name, match in MATCHES.items() if match}
 
 def test_table_lists_the_filters_of_the_plugin() -> None:
     assert sorted(ROWS) == sorted(FILTERS)
-    assert set(ROWS) - set(COMPARED) == {"search"}, "which the service alone decides"
+    assert set(ROWS) - set(COMPARED) == {"search", "team", "os_type", "id"}
 
 
 @pytest.mark.parametrize("name", COMPARED)

@@ -348,6 +348,16 @@ CASES: Mapping[str, Provoke] = {
     "host_filters: '…' failed: …": given(host_filters=["phala_kms_id + 1 > 4"]),
     "host_filters: '…' gave …, neither true nor false: write a comparison, such as 'phala_is_dev is true' or"
     " '(phala_vcpu or 0) >= 4'": given(host_filters=["phala_vcpu"]),
+    "….…: '…' matched no CVM; there are …": given(filters={"region": "US-WST-1"}),
+    "exclude_filters[…].…: '…' matched no CVM. Did you mean '…'?": given(exclude_filters=[{"region": "US-WST-1"}]),
+    "The account has no CVM that matches these filters: …": holding(filters={"region": "x", "node": "y"}),
+    "No hosts: of the CVMs that the service returned, …. Correct the filters. -vv shows what each CVM does not match": given(
+        exclude_filters=[{"os_type": ["dev", "prod"]}]
+    ),
+    "No hosts: no CVM of … meets all host_filters. Correct the conditions. -vv shows which one fails": given(
+        host_filters=["phala_vcpu > 1000"]
+    ),
+    "….os_type: expected 'dev' or 'prod', got …": given(filters={"os_type": "test"}),
     # Names and groups
     "… failed for every host (…)": given(compose={"ansible_user": "admin"}),
     "…: '…' is not a Jinja2 expression: …": given(compose={"a": "{{ phala_name }}"}),

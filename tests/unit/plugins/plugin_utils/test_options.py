@@ -115,6 +115,7 @@ def test_defaults(read: Callable[..., Settings], path: Path) -> None:
             concurrency=8,
         ),
         cache=CacheSettings(enabled=False, timeout=3600, stale=0),
+        entries=(),
         queries=({},),
         excludes=(),
         min_hosts=0,

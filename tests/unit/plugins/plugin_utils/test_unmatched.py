@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filter values that match no CVM: which are reported, and at which level."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._filters import to_queries
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Level, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._unmatched import find_unmatched, needs_options, report_unmatched
+
+OPTIONS = {"region": ["US-EAST-1", "US-WEST-1"], "node": ["metal-9", "prod5"], "base_image": ["dstack-dev-0.5.7"]}
+
+
+def cvm(name: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "vm_uuid": name * 4,
+        "name": name,
+        "status": "running",
+        "teepod_name": "prod5",
+        "region_identifier": "US-WEST-1",
+        "base_image": "dstack-0.5.7",
+        **fields,
+    }
+
+
+def app(*cvms: dict[str, Any]) -> dict[str, Any]:
+    return {"id": "prj_1", "app_id": "a1", "name": "web", "cvms": list(cvms)}
+
+
+def report(filters: dict[str, Any], *apps: Any, options: Any = OPTIONS, exclude: bool = False) -> list[tuple[str, str]]:
+    """Return the level and text of each message about one dictionary of filters."""
+    entry = {name: tuple(values) for name, values in filters.items()}
+    entries = [] if exclude else [("filters", entry)]
+    queries = to_queries(entry for _where, entry in entries)
+    found = find_unmatched(entries, [entry] if exclude else [], queries, [list(apps) for _query in queries])
+    diagnostics = report_unmatched(found, options, has_cvms=bool(apps))
+    return [(Level(diagnostic.level).name, shown(diagnostic, str)) for diagnostic in diagnostics]
+
+
+@pytest.mark.parametrize(
+    ("filters", "messages"),
+    [
+        ({"region": ["us-wst-1"]}, [("WARNING", "filters.region: 'us-wst-1' matched no CVM; there are US-EAST-1, US-WEST-1")]),
+        ({"region": ["us-west-1"]}, [("WARNING", "filters.region: 'us-west-1' matched no CVM; there are US-EAST-1, US-WEST-1")]),
+        ({"region": ["US-WEST-1"]}, [("VERBOSE", "filters.region: 'US-WEST-1' matched no CVM")]),
+        ({"base_image": ["dev"]}, [("VERBOSE", "filters.base_image: 'dev' matched no CVM")]),
+        ({"status": ["stopped"]}, [("VERBOSE", "filters.status: 'stopped' matched no CVM")]),
+        ({"listed": ["true"]}, [("VERBOSE", "filters.listed: 'true' matched no CVM")]),
+        ({"os_type": ["dev"]}, [("VERBOSE", "filters.os_type: 'dev' matched no CVM")]),
+        ({"search": ["x"]}, [("WARNING", "filters.search: 'x' matched no CVM")]),
+        (
+            {"region": ["US-WEST-1,US-EAST-1"]},
+            [
+                (
+                    "WARNING",
+                    "filters.region: 'US-WEST-1,US-EAST-1' matched no CVM; there are US-EAST-1, US-WEST-1. Write several values"
+                    " as a list: [A, B].",
+                )
+            ],
+        ),
+    ],
+    ids=str,
+)
+def test_value_that_matches_nothing_is_reported(filters: dict[str, Any], messages: list[tuple[str, str]]) -> None:
+    assert report(filters) == messages
+
+
+@pytest.mark.parametrize(
+    ("filters", "messages"),
+    [
+        ({"region": ["us-west-1"], "name": ["WEB"], "app": ["web"], "os_type": ["prod"], "base_image": ["0.5"]}, []),
+        ({"id": ["WEBWEBWEBWEB"], "search": ["anything"]}, []),
+        ({"name": ["wbe", "web"]}, [("WARNING", "filters.name: 'wbe' matched no CVM; there are web")]),
+        ({"node": ["metal-9"]}, [("VERBOSE", "filters.node: 'metal-9' matched no CVM")]),
+    ],
+    ids=str,
+)
+def test_value_that_matches_a_cvm_is_not_reported(filters: dict[str, Any], messages: list[tuple[str, str]]) -> None:
+    assert report(filters, app(cvm("web"))) == messages
+
+
+@pytest.mark.parametrize(
+    ("filters", "messages"),
+    [
+        ({"region": ["us-wst-1"]}, ["exclude_filters[0].region: 'us-wst-1' matched no CVM. Did you mean 'US-WEST-1'?"]),
+        ({"name": ["wbe-1"]}, ["exclude_filters[0].name: 'wbe-1' matched no CVM. Did you mean 'web-1'?"]),
+        ({"region": ["us-east-1"]}, []),  # which the service knows
+        ({"region": ["ASIA"]}, []),
+        ({"node": ["prod7"]}, []),  # another number is not a misspelled one
+        ({"name": ["web-2"]}, []),
+        ({"status": ["stopped", "runing"]}, ["exclude_filters[0].status: 'runing' matched no CVM. Did you mean 'running'?"]),
+    ],
+    ids=str,
+)
+def test_value_of_an_exclusion_is_reported_if_it_is_probably_misspelled(filters: dict[str, Any], messages: list[str]) -> None:
+    assert [text for _level, text in report(filters, app(cvm("web-1")), exclude=True)] == messages
+
+
+def test_empty_account_gives_one_warning() -> None:
+    assert report({"region": ["a"], "node": ["b"]}, options={}) == [
+        ("WARNING", "The account has no CVM that matches these filters: filters.region: 'a', filters.node: 'b'")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("filters", "needed"),
+    [
+        ({"region": ("x",)}, True),
+        ({"status": ("stopped",)}, False),
+        ({"status": ("runing",)}, True),
+        ({"search": ("x",)}, False),
+        ({"name": ("x",)}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_values_of_the_service_are_needed_only_for_its_own_filters(filters: Any, *, needed: bool) -> None:
+    queries = to_queries([filters])
+    assert needs_options(find_unmatched([("filters", filters)], [], queries, [[] for _query in queries])) is needed
