@@ -38,7 +38,7 @@ class Unmatched:
     """A filter of an entry whose ``values`` match no CVM.
 
     ``shown`` are the values that the CVMs of the response have, ``decided`` those for which the service may have returned a CVM
-    that does not show the value.
+    that does not show the value, ``ignored`` those for which it returned CVMs that show others.
     """
 
     where: str
@@ -46,6 +46,7 @@ class Unmatched:
     values: list[str]
     shown: set[str] = field(default_factory=set)
     decided: set[str] = field(default_factory=set)
+    ignored: set[str] = field(default_factory=set)
 
     @property
     def is_exclusion(self) -> bool:
@@ -83,10 +84,20 @@ def _unmatched_of(where: str, entry: Filter, responses: Iterable[tuple[Filter, S
                 return []
             if "search" in query:
                 left["search"].values = [value for value in left["search"].values if value not in query["search"]]
-            for cvm in read_app(app, account=""):
-                for unmatched in left.values():
+            cvms = list(read_app(app, account=""))
+            for unmatched in left.values():
+                for cvm in cvms:
                     _note(unmatched, cvm, query)
+                if _is_ignored(unmatched.name, query, cvms):
+                    unmatched.ignored.update(query[unmatched.name])
     return [unmatched for unmatched in left.values() if unmatched.values]
+
+
+def _is_ignored(name: str, query: Filter, cvms: Sequence[Cvm]) -> bool:
+    """Return whether the service returned an app although none of its CVMs matches a filter, which has a message of its own."""
+    if name not in query or name in ("search", "status", *PLUGIN_FILTERS):  # a status may lag
+        return False
+    return bool(cvms) and not any(name in cvm.hidden or matches(cvm, name, query[name]) for cvm in cvms)
 
 
 def _note(unmatched: Unmatched, cvm: Cvm, query: Filter) -> None:
@@ -129,7 +140,13 @@ def report_unmatched(unmatched: Sequence[Unmatched], options: Options, *, has_cv
     if len(unknown) > 1 and not has_cvms and not any(options.values()):
         subjects = tuple(f"{each.option}: {value!r}" for each, value in unknown)
         return [Diagnostic(Level.WARNING, "The account has no CVM that matches these filters", subjects=subjects)]
-    return [diagnostic for each in unmatched for value in each.values for diagnostic in _report(each, value, options)]
+    return [
+        diagnostic
+        for each in unmatched
+        for value in each.values
+        if value not in each.ignored
+        for diagnostic in _report(each, value, options)
+    ]
 
 
 def _report(unmatched: Unmatched, value: str, options: Options) -> Iterator[Diagnostic]:

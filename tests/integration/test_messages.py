@@ -113,7 +113,7 @@ def test_values_that_cannot_be_fetched_are_left_out_of_the_message(
     ],
     ids=str,
 )
-def test_line_of_verbosity_1(options: dict[str, Any], line: str, simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+def test_line_of_verbosity_1(options: dict[str, Any], line: str, inventory: Callable[..., Loaded]) -> None:
     loaded = inventory(options, verbosity=1)
     assert loaded.warnings == []
     assert [text for text in loaded.displayed if line in text]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._filters import to_queries
+from ansible_collections.phala.cloud.plugins.plugin_utils._filters import single_valued
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Level, shown
 from ansible_collections.phala.cloud.plugins.plugin_utils._unmatched import find_unmatched, needs_options, report_unmatched
 
@@ -36,7 +36,7 @@ def report(filters: dict[str, Any], *apps: Any, options: Any = OPTIONS, exclude:
     """Return the level and text of each message about one dictionary of filters."""
     entry = {name: tuple(values) for name, values in filters.items()}
     entries = [] if exclude else [("filters", entry)]
-    queries = to_queries(entry for _where, entry in entries)
+    queries = single_valued(entry) if entries else [{}]
     found = find_unmatched(entries, [entry] if exclude else [], queries, [list(apps) for _query in queries])
     diagnostics = report_unmatched(found, options, has_cvms=bool(apps))
     return [(Level(diagnostic.level).name, shown(diagnostic, str)) for diagnostic in diagnostics]
@@ -120,5 +120,5 @@ def test_empty_account_gives_one_warning() -> None:
     ids=str,
 )
 def test_values_of_the_service_are_needed_only_for_its_own_filters(filters: Any, *, needed: bool) -> None:
-    queries = to_queries([filters])
+    queries = single_valued(filters)
     assert needs_options(find_unmatched([("filters", filters)], [], queries, [[] for _query in queries])) is needed
