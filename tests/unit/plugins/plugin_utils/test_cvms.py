@@ -179,10 +179,9 @@ def test_exclusion_by_a_field_that_the_response_does_not_show_is_undecidable() -
 
 
 def test_excluded_cvm_is_reported_with_the_entry() -> None:
-    cvms, (diagnostic, no_hosts) = select(app(FLAT), excludes=[{"region": ("R",)}, {"status": ("running",)}])
+    cvms, (diagnostic,) = select(app(FLAT), excludes=[{"region": ("R",)}, {"status": ("running",)}])
     assert cvms == []
     assert "exclude_filters[1]" in diagnostic.text
-    assert no_hosts.text == "No hosts: of the CVMs that the service returned, 1 match exclude_filters"
 
 
 def test_consumed_list_gives_its_values_in_order_and_keeps_none() -> None:

@@ -76,7 +76,7 @@ def test_value_that_matches_nothing_is_reported(filters: dict[str, Any], message
         ({"region": ["us-west-1"], "name": ["WEB"], "app": ["web"], "os_type": ["prod"], "base_image": ["0.5"]}, []),
         ({"id": ["WEBWEBWEBWEB"], "search": ["anything"]}, []),
         ({"name": ["wbe", "web"]}, [("WARNING", "filters.name: 'wbe' matched no CVM; there are web")]),
-        ({"node": ["metal-9"]}, [("VERBOSE", "filters.node: 'metal-9' matched no CVM")]),
+        ({"node": ["metal-9"]}, []),  # another message says that the service ignored the filter
     ],
     ids=str,
 )
