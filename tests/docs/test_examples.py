@@ -54,11 +54,11 @@ def members(loaded: Loaded, *groups: str) -> dict[str, list[str]]:
     return {group: loaded.groups[group] for group in groups}
 
 
-def log_in(home: Path, simulator: Simulator) -> None:
+def log_in(home: Path, simulator: Simulator, *, staging: str = OTHER_KEY) -> None:
     """Leave what the CLI stores after a login to each of the two accounts."""
-    profiles = {name: {"token": key, "api_prefix": simulator.url} for name, key in (("production", KEY), ("staging", OTHER_KEY))}
+    profiles = {name: {"token": key, "api_prefix": simulator.url} for name, key in (("production", KEY), ("staging", staging))}
     credentials = home / ".phala-cloud" / "credentials.json"
-    credentials.parent.mkdir()
+    credentials.parent.mkdir(exist_ok=True)
     content = {"schema_version": 1, "current_profile": "staging", "profiles": profiles}
     credentials.write_text(json.dumps(content), encoding="utf-8")
 
@@ -128,15 +128,16 @@ def test_recipe_for_a_pipeline_asks_the_service_once_and_survives_its_absence(
     assert not simulator.requests
 
 
-def test_recipe_for_several_accounts_keeps_them_apart(home: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recipe_for_several_accounts_lists_all_of_them_or_none(
+    home: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log_in(home, simulator)
-    loaded = recipe(monkeypatch, "accounts")
-    assert members(loaded, "production", "staging", "production_status_running", "staging_status_running") == {
-        "production": ALL,
-        "staging": ["shop"],
-        "production_status_running": RUNNING,
-        "staging_status_running": ["shop"],
-    }
+    loaded = recipe(monkeypatch, "accounts.phala.yml")
+    assert members(loaded, "account_production", "account_staging") == {"account_production": ALL, "account_staging": ["shop"]}
+    log_in(home, simulator, staging="phak_wrong-key")
+    failed = load(monkeypatch, [EXAMPLES / "accounts.phala.yml"])
+    assert not failed.hosts
+    assert "staging" in " ".join(map(str, failed.failures))
 
 
 @pytest.mark.usefixtures("home")
