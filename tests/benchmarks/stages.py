@@ -33,7 +33,7 @@ STAGES: tuple[tuple[str, Any, str, int], ...] = (
     ("read_settings()", phala, "read_settings", 3),
     ("get_fleet()", phala, "get_fleet", 3),
     ("fetching", _fleet, "_fetch", 4),
-    ("select_cvms()", phala, "select_cvms", 3),
+    ("select_from_accounts()", phala, "select_from_accounts", 3),
     ("build()", phala, "build", 3),
     ("host_variables(), once per host", _build, "host_variables", 4),
     ("connect(), once per host", _build, "connect", 4),
