@@ -407,10 +407,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return bool(super().verify_file(path))
 
     def set_options(self, task_keys: Any = None, var_options: Any = None, direct: Any = None) -> None:
-        # Core would stop at the first option of a wrong type; reading the settings reports them all.
-        super().set_options(
-            task_keys=task_keys, var_options=var_options, direct=well_typed(self.option_definitions, decrypted(direct or {}))
-        )
+        # Core would stop at the first option of a wrong type, and fail where the cache cannot be opened.
+        options = well_typed(self.option_definitions, decrypted(direct or {}))
+        super().set_options(task_keys=task_keys, var_options=var_options, direct={**options, "cache": False})
 
     @reraise_swallowed_interrupt()
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
@@ -420,7 +419,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for diagnostic in settings.diagnostics:
             report(diagnostic)
         with paused_garbage_collection(), _errors_of_ansible(settings.mask):
-            fleet = get_fleet(settings, open_cache(self, settings), use_cache=cache, report=report)
+            fleet = get_fleet(settings, open_cache(self, settings, report), use_cache=cache, report=report)
             unmatched = unmatched_filters(settings, fleet)
             cvms, left_out = select_from_accounts(settings, fleet.apps, fleet.nodes, is_explained=has_warning(unmatched))
             built, lacking = build(cvms, settings, Expressions(self, settings.constructed), inventory)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,13 +75,14 @@ class FleetCache:
         self._seal = Seal(key=keys, url=urls, version=settings.api.version, queries=queries)
         self._store = store
         self._report = report
+        _refuse_other_files(store)
 
     def load(self) -> StoredFleet | None:
         """Return what is stored, however old, or None."""
         try:
             text = self._store.get(self._seal.entry)
         except Exception as error:  # a cache plugin may raise anything
-            self._warn(f"The inventory cache cannot be read, so the service is asked: {error}")
+            self._warn(f"The inventory cache cannot be read, so the service is asked: {_reason(error)}")
             return None
         stored = None if text is None else self._seal.verified(text)
         if text is not None and stored is None:
@@ -93,8 +95,29 @@ class FleetCache:
         try:
             self._store.update_cache_if_changed()
         except Exception as error:  # as above
-            self._warn(f"The inventory cache cannot be written, so the next run asks the service again: {error}")
+            self._warn(f"The inventory cache cannot be written, so the next run asks the service again: {_reason(error)}")
             self._store.pop(self._seal.entry)
 
     def _warn(self, text: str) -> None:
         self._report(Diagnostic(Level.WARNING, text))
+
+
+def _refuse_other_files(store: Any) -> None:
+    """Let a cache plugin that keeps files read regular files only: nobody may write to a FIFO, and a device may have no end."""
+    plugin = getattr(store, "_plugin", None)
+    load = getattr(plugin, "_load", None)
+    if plugin is None or load is None:
+        return
+
+    def load_regular_file(path: str) -> Any:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise OSError(f"{path} is not a regular file")
+        return load(path)
+
+    plugin._load = load_regular_file
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says, with its cause, which the errors of core do not have in their texts since 2.19."""
+    cause = str(error.__cause__ or "")
+    return str(error) if cause in str(error) else f"{error} {cause}"

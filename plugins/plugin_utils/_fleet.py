@@ -44,7 +44,7 @@ def get_fleet(settings: Settings, store: Any, *, use_cache: bool, report: Report
 
     The warnings of the fetch are reported again whenever its result comes from the cache.
 
-    :param store: ansible-core's cache of the plugin, where the settings enable it
+    :param store: ansible-core's cache of the plugin, None where it is off or cannot be opened
     :raises SourceError: when there is none
     """
     fleet = _get_fleet(settings, store, use_cache=use_cache, report=report)
@@ -74,7 +74,7 @@ def unmatched_filters(settings: Settings, fleet: Fleet) -> list[Diagnostic]:
 
 
 def _get_fleet(settings: Settings, store: Any, *, use_cache: bool, report: Report) -> Fleet:
-    if not settings.cache.enabled:
+    if store is None:
         return _fetch(settings, report)
     urls = ", ".join(dict.fromkeys(account.url for account in settings.accounts))
     cache = FleetCache(store, settings, report)

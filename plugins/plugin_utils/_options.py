@@ -35,7 +35,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._group_options import 
     is_reserved_name,
     variable_name_problems,
 )
-from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, Report
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_names import keyed_group_problems, unknown_option
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import (
     OptionError,
@@ -100,16 +100,25 @@ def _written(plugin: Any, config: Mapping[Any, Any], path: str) -> dict[Any, Any
     return written
 
 
-def open_cache(plugin: Any, settings: Settings) -> Any:
-    """Return ansible-core's cache of the plugin, which keeps entries for as long as they may be used; None when it is off.
+def open_cache(plugin: Any, settings: Settings, report: Report) -> Any:
+    """Return ansible-core's cache of the plugin, or None where it is off or cannot be opened.
 
-    The plugin itself decides how fresh an entry is, by the time that is stored in it.
+    It keeps entries for as long as they may be used. The plugin itself decides how fresh an entry is, by the time that is
+    stored in it.
     """
     if not settings.cache.enabled:
         return None
     if 0 < settings.cache.timeout < settings.cache.stale:
         plugin.set_option("cache_timeout", settings.cache.stale)
+    try:
         plugin.load_cache_plugin()
+    except Exception:  # a cache plugin may raise anything, also because another run has just made its folder
+        try:
+            plugin.load_cache_plugin()
+        except Exception as error:
+            text = f"{settings.path}: the inventory cache cannot be opened, so the service is asked"
+            report(Diagnostic(Level.WARNING, text, option="cache", subjects=(str(error),)))
+            return None
     return plugin.cache
 
 
@@ -239,7 +248,7 @@ class _Reader:
 
     def _cache(self) -> CacheSettings:
         cache = CacheSettings(
-            enabled=bool(self.option("cache")),
+            enabled=bool(self._given("cache")[0]),
             timeout=self.option("cache_timeout") or 0,
             stale=self._integer("cache_stale", 0),
         )
@@ -404,13 +413,18 @@ class _Reader:
 
     def _source(self, name: str) -> str:
         """Return where the value comes from, as a message names it."""
+        _value, origin = self._given(name)
+        return f"{name} in {self.path}" if origin == "Direct" else str(origin).removeprefix("env: ")
+
+    def _given(self, name: str) -> tuple[Any, str]:
+        """Return the value of an option, and its origin in the words of core."""
         # Core's own get_option_and_origin() does not see the file's values before 2.19.
         plugin = self.plugin
         given = well_typed(plugin.option_definitions, self.config)
-        _value, origin = C.config.get_config_value_and_origin(
+        value, origin = C.config.get_config_value_and_origin(
             name, plugin_type=plugin.plugin_type, plugin_name=plugin._load_name, direct=given
         )
-        return f"{name} in {self.path}" if origin == "Direct" else str(origin).removeprefix("env: ")
+        return value, str(origin)
 
     def _integer(self, name: str, minimum: int, maximum: int | None = None) -> int:
         value: int = self.option(name)

@@ -9,7 +9,9 @@ import base64
 import hashlib
 import json
 import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -127,12 +129,20 @@ def test_a_damaged_entry_makes_up_for_nothing(filled: CachedProject, simulator: 
     assert "503 from" in filled.read(cache_stale=10**6).assert_nothing().message
 
 
-def test_an_entry_that_is_a_folder(filled: CachedProject, simulator: Simulator) -> None:
-    entry = filled.entry
-    entry.unlink()
+def put_folder(entry: Path) -> None:
     entry.mkdir()
     (entry / "file").touch()
-    assert_fresh(filled.read(), simulator)
+
+
+@pytest.mark.parametrize("put", [put_folder, os.mkfifo], ids=["folder", "FIFO"])
+def test_an_entry_that_is_not_a_file(filled: CachedProject, simulator: Simulator, put: Callable[[Path], None]) -> None:
+    """Nobody writes to the FIFO."""
+    entry = filled.entry
+    entry.unlink()
+    put(entry)
+    outcome = filled.read()
+    assert_fresh(outcome, simulator)
+    assert any(f"{entry} is not a regular file" in text for text in outcome.displayed), outcome.displayed
 
 
 def test_an_entry_that_is_a_link_to_nowhere(filled: CachedProject, simulator: Simulator) -> None:
@@ -285,8 +295,7 @@ def test_a_folder_that_cannot_be_written(cached: CachedProject, without_override
     assert "Traceback" not in completed.printed
     said = "".join(completed.stderr.split())
     assert "cache" in said
-    hosts = json.loads(completed.stdout)["_meta"]["hostvars"]
-    assert len(hosts) == 14 or "Failedtoparse" in said
+    assert len(json.loads(completed.stdout)["_meta"]["hostvars"]) == 14
 
 
 def test_an_entry_that_cannot_be_read(filled: CachedProject, simulator: Simulator, without_override: list[str]) -> None:
@@ -300,12 +309,25 @@ def test_an_entry_that_cannot_be_read(filled: CachedProject, simulator: Simulato
 @pytest.mark.parametrize("connection", ["file/below", "file", "/proc/no/such", "/dev/null/x"])
 def test_a_folder_that_cannot_be_made(cached: CachedProject, connection: str) -> None:
     (cached.folder / "file").touch()
-    outcome = cached.read(cache_connection=str(cached.folder / connection))
-    if outcome.error is None:
-        assert len(outcome.hosts) == 14
-        assert any("cache" in text for text in outcome.displayed)
-    else:
-        assert "cache" in outcome.assert_nothing().message
+    outcome = cached.read(cache_connection=str(cached.folder / connection)).assert_whole()
+    assert len(outcome.hosts) == 14
+    assert any("the inventory cache cannot be opened, so the service is asked" in text for text in outcome.displayed)
+
+
+def test_a_folder_that_another_run_makes_at_the_same_moment(
+    cached: CachedProject, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make_second(path: str, *_arguments: Any, **_options: Any) -> None:
+        os.mkdir(path)
+        raise FileExistsError(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "makedirs", make_second)
+        outcome = cached.read(timeout=30).assert_whole()
+    assert not any("cache" in text for text in outcome.displayed)
+    simulator.clear()
+    assert len(cached.read(timeout=30).assert_whole().hosts) == 14
+    assert not simulator.requests
 
 
 # Two at once
@@ -330,7 +352,6 @@ def test_two_runs_at_once(cached: CachedProject, simulator: Simulator, kind: str
     """One mostly reads the cache, the other writes it every other time; both always have the whole fleet of their account."""
     simulator.add_account("phak_other", OTHER_FLEET)
     first = cached.write(name="first.phala.yml", timeout=30)
-    cached.cache.mkdir()  # core makes it with a race: one of two first runs may fail, and says so
     other_key = KEY if kind == "one source" else "phak_other"
     second = cached.write(name="second.phala.yml", timeout=30, api_key=other_key)
     processes = [
@@ -350,3 +371,25 @@ def test_two_runs_at_once(cached: CachedProject, simulator: Simulator, kind: str
     assert [len(set(of_one)) for of_one in lines] == [1, 1], [said for _output, said in outputs]
     assert [of_one[0].split()[0] for of_one in lines] == ["14", "14" if kind == "one source" else "9"]
     assert not any("Traceback" in said for _output, said in outputs)
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_a_run_that_is_killed_while_it_writes_loses_nothing(
+    cached: CachedProject, simulator: Simulator, number: signal.Signals, kills: int
+) -> None:
+    source = cached.write(timeout=30)
+    moments = random.Random(17)
+    for _kill in range(kills):
+        command = [sys.executable, "-u", "-c", RUNNER, str(source), "1000000", "1"]
+        environ = environment(cached.folder)
+        with subprocess.Popen(command, cwd=cached.folder, env=environ, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith(b"14 ")
+            time.sleep(moments.random() / 2)
+            process.send_signal(number)
+        simulator.clear()
+        outcome = cached.read(timeout=30).assert_whole()
+        assert len(outcome.hosts) == 14
+        assert not simulator.requests
+        assert not any("cache" in text for text in outcome.displayed)

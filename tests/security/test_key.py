@@ -197,8 +197,6 @@ WRONG_SOURCES: Final[tuple[Mapping[str, Any], ...]] = (
     {"api_key": KEY, "profile": "{{ nothing }}"},
     {"api_key": KEY, "timeout": "long"},
     {"api_key": KEY, "connect_with": "love"},
-    {"api_key": KEY, "cache": True, "cache_plugin": "no.such.plugin"},
-    {"api_key": KEY, "cache": True, "cache_plugin": "jsonfile"},
     {"api_key": KEY, "api_url": f"https://{KEY}@example.org/"},
     {"api_key": KEY, "api_url": f"https://user:{SECRET}@example.org/"},
     {"api_key": KEY, "api_url": f"https://127.0.0.1:1/?key={KEY}"},
