@@ -36,7 +36,7 @@ def test_injected_variable_opens_the_inventory(reader_home: Path, simulator: Sim
     ran = shell.run(f"ansible-inventory -i {EXAMPLES}/awx.phala.yml --list --export")
     inventory = json.loads(ran.stdout)
     assert inventory["status_running"]["hosts"] == ["api", "model", "web-1", "web-2"]
-    assert inventory["phala"]["vars"]["ansible_user"] == "root"
+    assert inventory["phala_gateway"]["vars"]["ansible_user"] == "root"
     assert "__ansible_unsafe" not in ran.stdout
 
 
