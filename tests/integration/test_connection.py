@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -249,3 +250,80 @@ def test_connect_with_none_sets_nothing(simulator: Simulator, inventory: Callabl
     assert set(map(len, connection(loaded).values())) == {0}
     assert loaded.warnings == []
     assert not [line for line in loaded.displayed if "ansible_host" in line]
+
+
+DOMAIN = "gw.org:8443"
+ADDRESS = f"{INSTANCE_ID}-22.gw.org"
+
+
+@pytest.mark.parametrize(
+    ("fields", "compose", "variables", "is_tunneled"),
+    [
+        ({}, {"ansible_host": "'10.0.0.7'"}, {"ansible_host": "10.0.0.7"}, False),
+        ({}, {"ansible_ssh_host": "'10.0.0.7'"}, {"ansible_ssh_host": "10.0.0.7"}, False),
+        ({"gateway_domain": None}, {"ansible_host": "'10.0.0.7'"}, {"ansible_host": "10.0.0.7"}, False),
+        (
+            {},
+            {"ansible_host": "phala_instance_id ~ '-2222.gw.org'"},
+            {"ansible_host": f"{INSTANCE_ID}-2222.gw.org", "ansible_port": 8443},
+            True,
+        ),
+        ({}, {"ansible_host": "ansible_host"}, {"ansible_host": ADDRESS, "ansible_port": 8443}, True),
+        ({}, {"ansible_host": "phala_kms_slug"}, {"ansible_host": ADDRESS, "ansible_port": 8443}, True),
+        ({}, {"ansible_host": "''"}, {"ansible_host": ADDRESS, "ansible_port": 8443}, True),
+        ({}, {"ansible_host": "phala_nothing"}, {"ansible_host": ADDRESS, "ansible_port": 8443}, True),
+        ({}, {"ansible_host": "phala_kms_slug ~ '.vpn.org'"}, {"ansible_host": ADDRESS, "ansible_port": 8443}, True),
+    ],
+    ids=str,
+)
+def test_address_from_compose(
+    fields: dict[str, Any],
+    compose: dict[str, Any],
+    variables: dict[str, Any],
+    is_tunneled: bool,
+    simulator: Simulator,
+    inventory: Callable[..., Loaded],
+) -> None:
+    simulator.fleet = one_cvm(**{"instance_id": INSTANCE_ID, "gateway_domain": DOMAIN, **fields})
+    loaded = inventory({"compose": compose}, verbosity=1)
+    assert connection(loaded) == {"solo": variables}
+    assert loaded.gateways == ({"phala_gateway": ["solo"]} if is_tunneled else {})
+    assert not [line for line in loaded.displayed if "no ansible_host" in line]
+
+
+@pytest.mark.parametrize("expression", ["ansible_host", "phala_instance_id ~ '.vpn.org'", "phala_kms_slug"])
+def test_refused_host_stays_refused_without_an_address_from_compose(
+    expression: str, simulator: Simulator, inventory: Callable[..., Loaded]
+) -> None:
+    simulator.fleet = (App(name="app", cvms=(Cvm(name="solo", instance_id=None), Cvm(name="other", gateway_domain=None))),)
+    loaded = inventory({"compose": {"ansible_host": expression}, "host_filters": ["phala_name == 'solo'"]})
+    assert list(connection(loaded)["solo"]) == ["ansible_host", "ansible_ssh_common_args"]
+    assert loaded.values("ansible_host") == {"solo": "no-gateway-address.invalid."}
+
+
+@pytest.mark.parametrize(
+    ("domain", "is_allowed"), [("gw.Example.org:8443", True), ("example.org", True), ("evilexample.org", False)]
+)
+def test_allowed_gateway_domains(domain: str, is_allowed: bool, simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = one_cvm(instance_id=INSTANCE_ID, gateway_domain=domain)
+    loaded = inventory({"allowed_gateway_domains": ["EXAMPLE.org"]})
+    assert bool(loaded.gateways) == is_allowed
+    assert [("allowed_gateway_domains" in text) for text in loaded.warnings] == ([] if is_allowed else [True])
+
+
+@pytest.mark.parametrize(("script", "warns"), [("echo LibreSSL 3.3.6", True), ("echo OpenSSL 3.0.2", False)])
+def test_openssl_that_fails_every_tunnel_is_reported(
+    script: str, warns: bool, simulator: Simulator, inventory: Callable[..., Loaded], tmp_path: Path
+) -> None:
+    simulator.fleet = one_cvm()
+    (tmp_path / "my-openssl").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "my-openssl").chmod(0o755)
+    warnings = inventory({"gateway_openssl": "./my-openssl"}).warnings
+    assert [("gateway_openssl" in text and "LibreSSL" in text) for text in warnings] == ([True] if warns else [])
+
+
+def test_openssl_that_is_missing_is_a_line_at_v(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = one_cvm()
+    loaded = inventory({"gateway_openssl": "no-such-openssl"}, verbosity=1)
+    assert [line for line in loaded.displayed if "gateway_openssl" in line and "was not found" in line]
+    assert loaded.warnings == []
