@@ -61,7 +61,7 @@ def profile_key(wanted: str | None, wanted_by: str, environ: Mapping[str, str]) 
     path = credentials_path(environ)
     if path is None:
         raise CredentialsError(f"there is no API key, and no home folder: {LOGIN_HINT} with PHALA_CLOUD_DIR set")
-    if not wanted and not os.path.exists(path):
+    if not wanted and not _may_exist(path):
         raise CredentialsError(f"there is no API key: {LOGIN_HINT} (which writes {path})")
     try:
         profile = load_profile(path, wanted)
@@ -82,7 +82,7 @@ def with_url_of_profile(key: Key, wanted: str | None, environ: Mapping[str, str]
     :raises BrokenFileError: when the credentials file cannot be read
     """
     path = credentials_path(environ)
-    if path is None or not os.path.exists(path):
+    if path is None or not _may_exist(path):
         return key
     content = _read(path)
     try:
@@ -158,6 +158,17 @@ def load_profile(path: str, wanted: str | None) -> Profile:
 def _api_prefix(entry: Mapping[str, Any]) -> str | None:
     prefix = entry.get("api_prefix")
     return prefix.strip() if isinstance(prefix, str) and prefix.strip() else None
+
+
+def _may_exist(path: str) -> bool:
+    """Return whether there is a file, also where the user may not look: reading it then says why it cannot be read."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _read(path: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._credentials import (
     Profile,
     credentials_path,
     load_profile,
+    profile_key,
 )
 
 PROFILES = {
@@ -114,6 +115,16 @@ def test_profile_that_cannot_be_used_is_named(wanted: str | None, changes: dict[
 def test_missing_file_says_to_log_in(path: Path) -> None:
     with pytest.raises(CredentialsError, match=r"there is no .*credentials\.json: run 'phala login'"):
         load_profile(str(path), None)
+
+
+def test_folder_that_cannot_be_entered_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "loop"
+    folder.symlink_to(folder)  # not even root can enter it
+    with pytest.raises(CredentialsError) as caught:
+        profile_key(None, "profile", {"PHALA_CLOUD_DIR": str(folder)})
+    assert str(caught.value).startswith(
+        f"{folder}/credentials.json cannot be read: Too many levels of symbolic links, or set api_key"
+    )
 
 
 def test_unreadable_file_says_why(tmp_path: Path) -> None:
