@@ -177,6 +177,7 @@ NESTED_APPS = [
 # What is expected. Text that might be a template is printed as such by ansible-inventory, and nothing else is.
 
 UNSAFE_APP = {**SHOP_APP, "profile": {**SHOP_APP["profile"], "description": {"__ansible_unsafe": "{{ 7 * 7 }}"}}}
+NO_APP = dict.fromkeys(SHOP_APP)  # what every app has, null where the API does not give it
 UNSAFE_NEW = {"list": [1, 2.5, True, None], "text": {"__ansible_unsafe": "{% raw"}}
 
 CORE_SHOP_1 = {
@@ -206,7 +207,15 @@ CORE_SHOP_1 = {
     "phala_app_name": "shop",
     "phala_is_current": False,
     "phala_app": UNSAFE_APP,
-}
+    "phala_is_reachable": False,
+    **{
+        f"phala_{name}": None
+        for name in (
+            "cvm_id", "in_progress", "created_at", "os_version", "compose_hash", "gateway_enabled", "gateway_id", "gateway_host",
+            "gateway_port", "app_urls", "instance_urls", "account",
+        )
+    },
+}  # fmt: skip
 CORE_SHOP_2 = {
     **CORE_SHOP_1,
     "phala_vm_uuid": "99999999-2222-4333-8444-555555555555",
@@ -229,7 +238,8 @@ CORE_MODEL = {
     "phala_disk_size": 500,
     "phala_app_name": "model",
     "phala_is_current": False,
-    "phala_app": MODEL_APP,
+    "phala_is_reachable": False,
+    "phala_app": {**NO_APP, **MODEL_APP},
 }
 CORE_BATCH = {
     **CORE_SHOP_1,
@@ -239,7 +249,7 @@ CORE_BATCH = {
     "phala_app_id": BATCH_ID,
     "phala_app_name": "",
     "phala_is_current": True,
-    "phala_app": BATCH_APP,
+    "phala_app": {**NO_APP, **BATCH_APP},
 }
 
 FLAT_KMS = {"phala_kms_slug": "kms-base-prod7", "phala_kms_id": "kms_7", "phala_updated_at": "2026-03-01T09:30:00Z"}
@@ -256,6 +266,27 @@ NESTED_FIELDS = {
         "public_logs", "workspace", "created_at", "deleted_at",
     )
 }  # fmt: skip
+
+NESTED_URLS = {
+    "phala_app_urls": [f"https://{SHOP_ID}-80.example.org"],
+    "phala_instance_urls": [f"https://{SHOP_1}-80.example.org"],
+}
+
+
+def through_gateway(cvm: str, instance: str, host: str, port: int = 443) -> dict[str, Any]:
+    """Return the variables that a CVM of the nested shape has for its gateway."""
+    domain = host if port == 443 else f"{host}:{port}"
+    return {
+        **NESTED_URLS,
+        "phala_id": cvm,
+        "phala_cvm_id": cvm,
+        "phala_gateway_domain": domain,
+        "phala_gateway_id": instance,
+        "phala_gateway_host": host,
+        "phala_gateway_port": port,
+        "ansible_host": f"{instance}-22.{host}",
+    }
+
 
 UNREACHABLE = (
     "-o ControlPath=none -o 'ProxyCommand=sh -c '\"'\"'echo '\"'\"'\"'\"'\"'\"'\"'\"'phala.cloud: this CVM has no gateway address"
@@ -285,7 +316,7 @@ HOSTS: dict[str, dict[str, Any]] = {
         "model": {
             **CORE_MODEL,
             "phala_vm_uuid": MODEL,
-            "phala_app": {**MODEL_APP, "team_slug": None, "team_name": "No slug"},
+            "phala_app": {**NO_APP, **MODEL_APP, "team_slug": None, "team_name": "No slug"},
             "phala_team_name": "No slug",
             "phala_node": "h200-3",
             "phala_node_id": 3,
@@ -300,24 +331,24 @@ HOSTS: dict[str, dict[str, Any]] = {
         "shop-11111111": {
             **CORE_SHOP_1,
             **NESTED_FIELDS,
-            "phala_gateway_domain": "dstack-prod7.example.org",
-            "ansible_host": f"{SHOP_1}-22.dstack-prod7.example.org",
+            **through_gateway("cvm_shop1", SHOP_1, "dstack-prod7.example.org"),
+            "phala_is_reachable": True,
+            "phala_os_version": "0.5.7",
         },
         "shop-99999999": {
             **CORE_SHOP_2,
             **NESTED_FIELDS,
-            "phala_id": "cvm_shop2",
+            **through_gateway("cvm_shop2", SHOP_2, "dstack-prod12.example.org", 8443),
             "phala_node_info": {"id": 12, "name": "prod12", "region": "EU-WEST-1"},
             "phala_os": {"name": "dstack-0.5.7", "is_dev": None},
             "phala_gateway": {"base_domain": "dstack-prod12.example.org:8443"},
-            "phala_gateway_domain": "dstack-prod12.example.org:8443",
             "phala_listed": False,
-            "ansible_host": f"{SHOP_2}-22.dstack-prod12.example.org",
             "ansible_port": 8443,
         },
         "model": {
             **CORE_MODEL,
             "phala_id": "cvm_model",
+            "phala_cvm_id": "cvm_model",
             "phala_resource": {"vcpu": 24, "memory_in_gb": 192, "disk_in_gb": 500, "gpus": 1},
             "phala_node_info": None,
             "phala_gateway": {},
@@ -327,10 +358,10 @@ HOSTS: dict[str, dict[str, Any]] = {
         BATCH: {
             **CORE_BATCH,
             **NESTED_FIELDS,
-            "phala_id": "cvm_batch",
+            **through_gateway("cvm_batch", BATCH, "dstack-prod7.example.org"),
+            "phala_is_reachable": True,
+            "phala_os_version": "0.5.7",
             "phala_new_tomorrow": UNSAFE_NEW,
-            "phala_gateway_domain": "dstack-prod7.example.org",
-            "ansible_host": f"{BATCH}-22.dstack-prod7.example.org",
         },
     },
 }
@@ -339,7 +370,7 @@ for host in ("shop-11111111", "shop-99999999", BATCH):
     HOSTS[FLAT][host] = {**HOSTS[FLAT][host], "phala_app": {**HOSTS[FLAT][host]["phala_app"], **TEAM}}
 
 PROXY = (
-    "-o 'ProxyCommand=openssl s_client -quiet -verify_quiet -verify_return_error -verify_hostname %h"
+    "-o 'ProxyCommand=env -u PHALA_CLOUD_API_KEY openssl s_client -quiet -verify_quiet -verify_return_error -verify_hostname %h"
     " -servername %h -connect %h:%p' -o ServerAliveInterval=60"
 )
 DIMENSIONS = {
