@@ -370,15 +370,17 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._build import build
+from ansible_collections.phala.cloud.plugins.plugin_utils._cache_options import open_cache
 from ansible_collections.phala.cloud.plugins.plugin_utils._construct import Expressions
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import select_from_accounts
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
+from ansible_collections.phala.cloud.plugins.plugin_utils._file import names_plugin
 from ansible_collections.phala.cloud.plugins.plugin_utils._fleet import get_fleet, unmatched_filters
 from ansible_collections.phala.cloud.plugins.plugin_utils._garbage import paused_garbage_collection
 from ansible_collections.phala.cloud.plugins.plugin_utils._interrupts import reraise_swallowed_interrupt
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, has_warning, merged, shown
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import well_typed
-from ansible_collections.phala.cloud.plugins.plugin_utils._options import open_cache, read_settings
+from ansible_collections.phala.cloud.plugins.plugin_utils._options import read_settings
 from ansible_collections.phala.cloud.plugins.plugin_utils._publish import publish
 from ansible_collections.phala.cloud.plugins.plugin_utils._written import decrypted
 
@@ -402,6 +404,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def verify_file(self, path: str) -> bool:
         if not path.endswith(FILE_ENDINGS):
+            if names_plugin(path):
+                self.display.warning(
+                    f"{path}: the file names {self.NAME}, which does not read it, because its name does not end in"
+                    f" {' or '.join(FILE_ENDINGS)}. Rename the file."
+                )
             self.display.vvv(f"{self.NAME} does not take {path}: the name must end in {' or '.join(FILE_ENDINGS)}")
             return False
         return bool(super().verify_file(path))

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleError, AnsibleParserError
+
+MAX_BEGINNING = 65536  # characters
 
 # What YAML makes of a value that is not vaulted. The class of a vaulted value changed in ansible-core 2.19.
 _OTHER_TYPES = (str, bytes, int, float, type(None))
@@ -26,11 +29,33 @@ def read_file(plugin: Any, path: str) -> Mapping[Any, Any]:
     except AttributeError:  # core's own, of a file that holds a list or a text
         raise AnsibleParserError(f"{path} holds no dictionary: begin it with 'plugin: phala.cloud.phala'") from None
     except AnsibleError as error:
+        if not _has_plugin_line(path):
+            raise AnsibleParserError(f"{path} has no 'plugin' line: begin it with 'plugin: phala.cloud.phala'") from None
         reason = " ".join(str(error).partition("The offending line")[0].split())
         raise AnsibleParserError(f"{path}: {reason}") from None
     if problems := [problem for name, value in config.items() if (problem := vault_problem(str(name), value))]:
         raise AnsibleParserError(report(path, problems))
     return config
+
+
+def names_plugin(path: str) -> bool:
+    """Return whether a file, whatever its name, is meant for this plugin."""
+    return re.search(r"""^plugin:\s*(['"]?)phala\.cloud\.phala\1\s*(#.*)?$""", _beginning(path), re.MULTILINE) is not None
+
+
+def _has_plugin_line(path: str) -> bool:
+    text = _beginning(path)
+    return not text or re.search(r"""^\s*\{?\s*['"]?plugin['"]?\s*:""", text, re.MULTILINE) is not None
+
+
+def _beginning(path: str) -> str:
+    """Return the beginning of a file, nothing where it is not a text file, or encrypted as a whole."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(MAX_BEGINNING)
+    except (OSError, ValueError):
+        return ""
+    return "" if text.startswith("$ANSIBLE_VAULT") else text
 
 
 def report(path: str, problems: Sequence[str]) -> str:

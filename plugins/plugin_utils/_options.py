@@ -19,6 +19,7 @@ from ansible.utils.vars import isidentifier
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._account_options import Defaults, beside_accounts, read_accounts
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_within, split_domain
+from ansible_collections.phala.cloud.plugins.plugin_utils._cache_options import cache_diagnostics
 from ansible_collections.phala.cloud.plugins.plugin_utils._credentials import (
     BrokenFileError,
     Key,
@@ -35,7 +36,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._group_options import 
     is_reserved_name,
     variable_name_problems,
 )
-from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, Report
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_names import keyed_group_problems, unknown_option
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import (
     OptionError,
@@ -98,28 +99,6 @@ def _written(plugin: Any, config: Mapping[Any, Any], path: str) -> dict[Any, Any
     written = as_written(decrypted(config), to_text(contents), {*texts, "filters", "include_filters", "exclude_filters"})
     plugin.set_options(direct=written, var_options=plugin._vars)
     return written
-
-
-def open_cache(plugin: Any, settings: Settings, report: Report) -> Any:
-    """Return ansible-core's cache of the plugin, or None where it is off or cannot be opened.
-
-    It keeps entries for as long as they may be used. The plugin itself decides how fresh an entry is, by the time that is
-    stored in it.
-    """
-    if not settings.cache.enabled:
-        return None
-    if 0 < settings.cache.timeout < settings.cache.stale:
-        plugin.set_option("cache_timeout", settings.cache.stale)
-    try:
-        plugin.load_cache_plugin()
-    except Exception:  # a cache plugin may raise anything, also because another run has just made its folder
-        try:
-            plugin.load_cache_plugin()
-        except Exception as error:
-            text = f"{settings.path}: the inventory cache cannot be opened, so the service is asked"
-            report(Diagnostic(Level.WARNING, text, option="cache", subjects=(str(error),)))
-            return None
-    return plugin.cache
 
 
 class _Reader:
@@ -252,9 +231,7 @@ class _Reader:
             timeout=self.option("cache_timeout") or 0,
             stale=self._integer("cache_stale", 0),
         )
-        if cache.stale and not cache.enabled:
-            text = f"{self.path}: cache_stale does nothing while the cache is off: set 'cache: true' too"
-            self.diagnostics.append(Diagnostic(Level.WARNING, text))
+        self.diagnostics += cache_diagnostics(cache, self.option("cache_plugin"))
         return cache
 
     # Which CVMs

@@ -226,6 +226,12 @@ def list_for_enabled_plugin(trouble: Trouble) -> None:
     trouble.displayed += load(trouble.monkeypatch, ["phala.yml"]).displayed
 
 
+def without_plugin_line(trouble: Trouble) -> None:
+    (trouble.folder / "phala.yml").write_text("filters: {}\n", encoding="utf-8")
+    trouble.monkeypatch.setattr(constants, "INVENTORY_ENABLED", ["phala.cloud.phala"])
+    trouble.displayed += load(trouble.monkeypatch, ["phala.yml"]).displayed
+
+
 def without_collection(trouble: Trouble) -> None:
     shell = Shell(trouble.folder / "home", trouble.simulator.origin, ANSIBLE_COLLECTIONS_SCAN_SYS_PATH="false")
     (shell.folder / "phala.yml").write_text("plugin: phala.cloud.phala\n", encoding="utf-8")
@@ -287,6 +293,7 @@ CASES: Mapping[str, Provoke] = {
     "… holds no dictionary: begin it with 'plugin: phala.cloud.phala'": list_for_enabled_plugin,
     "… specifies unknown plugin 'phala.cloud.phala'": without_collection,
     "inventory source '…' could not be verified by inventory plugin 'phala.cloud.phala'": other_name,
+    "… has no 'plugin' line: begin it with 'plugin: phala.cloud.phala'": without_plugin_line,
     "… has … problems:": given(regoin="US-WEST-1", page_size=500),
     "unknown option '…'. Did you mean '…'?": given(filter={"region": "US-WEST-1"}),
     "…: expected …, got …": given(page_size="many"),
@@ -330,6 +337,13 @@ CASES: Mapping[str, Provoke] = {
     "…: its template gives an empty text. Pass the variable with -e NAME=VALUE, or correct the template.": given(
         gateway_domain="{{ '' }}"
     ),
+    "cache: true keeps nothing between runs, because cache_plugin is '…'. Set cache_plugin: ansible.builtin.jsonfile, and"
+    " cache_connection to a folder, or remove 'cache: true'": given(cache=True),
+    "cache: the inventory cache cannot be opened, so the service is asked: …": given(
+        **{**JSONFILE, "cache_connection": "phala.yml/folder"}
+    ),
+    "… the file names phala.cloud.phala, which does not read it, because its name does not end in phala.yml or phala.yaml. Rename"
+    " the file.": other_name,
     # Filters
     "…: unknown filter '…'. Did you mean '…'?": given(filters={"regoin": "US-WEST-1"}),
     "…: is empty: remove it or give it a value": given(filters={"region": ""}),

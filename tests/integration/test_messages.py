@@ -157,6 +157,39 @@ def test_gateway_variables_address_any_port(simulator: Simulator, inventory: Cal
     assert variables["phala_gateway_port"] == 8443
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cache": True}, "cache: true keeps nothing between runs, because cache_plugin is 'memory'. "),
+        ({"cache_stale": 60}, "cache_stale does nothing while the cache is off"),
+        (
+            {**JSONFILE, "cache_connection": "phala.yml/folder"},
+            "cache: the inventory cache cannot be opened",
+        ),
+        (
+            {**JSONFILE, "cache_plugin": "no.such.plugin"},
+            "cache: the inventory cache cannot be opened",
+        ),
+    ],
+    ids=str,
+)
+def test_cache_that_does_nothing_is_reported_and_loses_no_host(
+    options: dict[str, Any], message: str, inventory: Callable[..., Loaded], tmp_path: Path
+) -> None:
+    loaded = inventory(options)
+    (warning,) = messages(loaded, tmp_path / "phala.yml")
+    assert warning.startswith(message)
+    assert sorted(loaded.hosts) == NAMES
+
+
+def test_file_of_this_plugin_under_another_name_is_reported(attempt: Callable[..., Loaded], tmp_path: Path) -> None:
+    loaded = attempt(name="cloud.yml")
+    assert loaded.warnings[0] == (
+        f"{tmp_path / 'cloud.yml'}: the file names phala.cloud.phala, which does not read it, because its name does not end in"
+        " phala.yml or phala.yaml. Rename the file."
+    )
+
+
 NULLS = (
     App(name="bare", cvms=(Cvm(name="bare", region=None, node=None, base_image=None, instance_type=None, status="creating"),)),
     App(name="stopped", cvms=(Cvm(name="off", status="stopped", instance_id=None),)),
