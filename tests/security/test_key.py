@@ -16,7 +16,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 import yaml
 
-from ansible_collections.phala.cloud.tests.simulator import Simulator, make_fleet
+from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator, make_fleet
 from ansible_collections.phala.cloud.tests.simulator.faults import Redirect, Replace, Status
 
 from .certificates import Certificates
@@ -112,6 +112,22 @@ def test_a_server_that_echoes_the_key(project: Project, kind: str) -> None:
     with serving(echoing(ECHOES[kind])) as server:
         outcome = project.read(api_url=server.url, verbosity=5).assert_nothing()
     assert_unsaid(outcome)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_key_in_the_fleet_itself_is_masked_everywhere(project: Project, simulator: Simulator, form: str) -> None:
+    """A hostile service returns the key that it was sent as the name of an app, a CVM, a region or a node."""
+    text = FORMS[form]
+    app = App(name=f"a {text}", cvms=(Cvm(name=text, region=text), Cvm(name=text, node=f"{text}-b")))
+    simulator.add_account(KEY, [app])
+    caching = {"cache": True, "cache_plugin": "jsonfile", "cache_connection": str(project.folder / "cache")}
+    grouped = {"group_by": ["app", "region", "node"], "compose": {"composed": "phala_name ~ phala_region"}}
+    outcomes = [project.read(timeout=30, verbosity=5, **caching, **grouped).assert_whole() for _run in range(2)]
+    assert [len(outcome.hosts) for outcome in outcomes] == [2, 2]
+    for outcome in outcomes:
+        assert_unsaid(outcome)
+    for entry in (project.folder / "cache").iterdir():
+        assert not forms_in(entry.read_text())
 
 
 # A key that is none
