@@ -209,6 +209,9 @@ def test_way_of_one_s_own(machine: Machine, tmp_path: Path) -> None:
     machine.follow("A way of your own")
     jump.stop()
     assert machine.cloud.gateway.asked == asked
+    change_web_1(machine, instance_id=None)
+    listed = machine.shell.run("ansible-inventory -i own.phala.yml --host web-1").stdout
+    assert '"ansible_host": "no-address.invalid."' in listed
 
 
 def test_without_the_check_of_host_keys(machine: Machine) -> None:

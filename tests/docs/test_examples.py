@@ -128,6 +128,16 @@ def test_recipe_for_a_pipeline_asks_the_service_once_and_survives_its_absence(
     assert not simulator.requests
 
 
+@pytest.mark.usefixtures("environment")
+def test_recipe_for_a_private_network_makes_no_address_of_a_missing_id(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Cvm(name="known", instance_id="ab" * 20)
+    simulator.fleet = (App(name="pair", cvms=(known, Cvm(name="new", instance_id=None))),)
+    addresses = recipe(monkeypatch, "private-network.phala.yml").values("ansible_host")
+    assert addresses == {"known": f"{'ab' * 20}.vpn.example.org", "new": "no-address.invalid."}
+
+
 def test_recipe_for_several_accounts_lists_all_of_them_or_none(
     home: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
