@@ -422,9 +422,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
         settings = read_settings(self, path)
-        report = self._reporting(settings)
-        for diagnostic in settings.diagnostics:
-            report(diagnostic)
+        report = self._start_reporting(settings)
         with paused_garbage_collection(), _errors_of_ansible(settings.mask):
             fleet = get_fleet(settings, open_cache(self, settings, report), use_cache=cache, report=report)
             unmatched = unmatched_filters(settings, fleet)
@@ -435,8 +433,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for diagnostic in (*merged((*unmatched, *left_out, *lacking)), Diagnostic(Level.VERBOSE, summary)):
             report(diagnostic)
 
-    def _reporting(self, settings: Settings) -> Report:
-        """Return the function that shows diagnostics, each by its level; a warning names the file, as there may be several."""
+    def _start_reporting(self, settings: Settings) -> Report:
+        """Show what was found in the settings, and return the function that shows diagnostics; a warning names its file."""
         display = {Level.WARNING: self.display.warning, Level.VERBOSE: self.display.v, Level.VERY_VERBOSE: self.display.vv}
 
         def report(diagnostic: Diagnostic) -> None:
@@ -444,6 +442,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             of_file = diagnostic.level == Level.WARNING and not text.startswith(settings.path)
             display[diagnostic.level](f"{settings.path}: {text}" if of_file else text)
 
+        for diagnostic in settings.diagnostics:
+            report(diagnostic)
         return report
 
 

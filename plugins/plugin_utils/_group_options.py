@@ -10,11 +10,13 @@ from typing import Any
 
 from ansible import constants as C
 from ansible.inventory.group import to_safe_group_name
+from ansible.utils.vars import isidentifier
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_this_machine
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import shown
 
 NAMES_OF_GROUPS = frozenset({"all", "ungrouped", "_meta"})
+NAMES_OF_JINJA = frozenset({"true", "false", "none"})  # beside those that are Python's, too
 NAMES_OF_VARIABLES = frozenset({"omit", *C.INTERNAL_STATIC_VARS})
 
 
@@ -37,6 +39,14 @@ def group_name_problems(where: str, name: Any, group: Any, allowed: Collection[s
 
 
 def variable_name_problems(where: str, name: Any) -> Iterator[str]:
-    """Yield what is wrong with the name of a variable that the file gives."""
+    """Yield what is wrong with the name of a variable that the file gives.
+
+    Since 2.19 ansible-core warns about some of these names itself, with lines of the file, which may contain the API key.
+    """
+    if not isidentifier(name) or name in NAMES_OF_JINJA:
+        yield (
+            f"{where}: {name!r} cannot be a variable's name: use letters, digits and _, no digit at the start, and no word of"
+            " Jinja2 or Python"
+        )
     if name in NAMES_OF_VARIABLES:
         yield f"{where}.{name}: Ansible sets this variable itself. Choose another name, or set 'hostnames' for the host's name."

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from ansible import constants as C
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.module_utils.common.text.converters import to_text
-from ansible.utils.path import unfrackpath
-from ansible.utils.vars import isidentifier
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._account_options import Defaults, beside_accounts, read_accounts
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_within, split_domain
@@ -38,13 +35,12 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._group_options import 
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_names import keyed_group_problems, unknown_option
+from ansible_collections.phala.cloud.plugins.plugin_utils._option_reader import DEFAULT, OptionReader
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import (
     OptionError,
-    kind_of,
     shown,
     suggest,
     type_problem,
-    well_typed,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
 from ansible_collections.phala.cloud.plugins.plugin_utils._project_file import ProjectFileError, choose_profile
@@ -59,15 +55,9 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._settings import (
     Settings,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._syntax import expression_problem, template_problem
-from ansible_collections.phala.cloud.plugins.plugin_utils._templates import empty_template, is_secret, rendered, secret_text
 from ansible_collections.phala.cloud.plugins.plugin_utils._written import as_written, decrypted, unrendered_template
 
-T = TypeVar("T")
-
 NOT_BLANK = ("filters", "include_filters", "exclude_filters", "host_filters")  # a blank one would list every CVM
-
-_DEFAULT = "default"  # core's name for where such a value comes from
-_NAMES_OF_JINJA = ("true", "false", "none")  # beside those that are Python's, too
 
 
 def read_settings(plugin: Any, path: str) -> Settings:
@@ -76,7 +66,7 @@ def read_settings(plugin: Any, path: str) -> Settings:
     :raises AnsibleParserError: with every problem of the file at once
     """
     config = _written(plugin, read_file(plugin, path), path)
-    reader = _Reader(plugin, config, path)
+    reader = _SettingsReader(plugin, config, path)
     # Options see extra variables and nothing else, because there is no host yet.
     before, plugin.templar.available_variables = plugin.templar.available_variables, plugin._vars
     try:
@@ -101,18 +91,14 @@ def _written(plugin: Any, config: Mapping[Any, Any], path: str) -> dict[Any, Any
     return written
 
 
-class _Reader:
-    """Collect the settings and, instead of stopping at the first, all problems."""
+class _SettingsReader(OptionReader):
+    """Collect the settings of a source."""
 
     def __init__(self, plugin: Any, config: Mapping[Any, Any], path: str) -> None:
-        self.plugin = plugin
-        self.config = config
-        self.path = path
-        self.problems: list[str] = []
+        super().__init__(plugin, config, path)
         self.diagnostics: list[Diagnostic] = []
         # A key may be where it does not belong, such as in api_url, so every one that is seen is masked.
         self.keys = [str(config.get("api_key") or ""), os.environ.get("PHALA_CLOUD_API_KEY", "")]
-        self.option = plugin.get_option
 
     def read(self) -> Settings:
         self._check_names_and_types()
@@ -128,8 +114,8 @@ class _Reader:
             entries=entries,
             queries=self._queries(entry for _where, entry in entries),
             excludes=self._excludes(),
-            min_hosts=self._integer("min_hosts", 0),
-            host_filters=tuple(self._texts("host_filters", "a Jinja2 condition such as 'phala_vcpu >= 4'")),
+            min_hosts=self.integer("min_hosts", 0),
+            host_filters=tuple(self.texts("host_filters", "a Jinja2 condition such as 'phala_vcpu >= 4'")),
             hostnames=self._hostnames(prefix, suffix),
             prefix=prefix,
             suffix=suffix,
@@ -157,27 +143,27 @@ class _Reader:
 
     def _accounts(self) -> tuple[Account, ...]:
         self.problems += beside_accounts(self.config)
-        source = self._source("api_url")
-        url = self._attempt(lambda: self._text("api_url")) if source != _DEFAULT else None
+        source = self.source("api_url")
+        url = self.attempt(lambda: self.text("api_url")) if source != DEFAULT else None
         entries = self.config["accounts"] if isinstance(self.config["accounts"], list) else None
         for entry in entries or ():
             self.keys.append(str(entry.get("api_key") or "") if isinstance(entry, Mapping) else "")
         defaults = Defaults(url, source, self.plugin.option_definitions["api_url"]["default"])
-        accounts, problems = read_accounts(entries, defaults, self._text_of)
+        accounts, problems = read_accounts(entries, defaults, self.text_of)
         self.keys += [account.key for account in accounts]
         self.problems += problems
         return tuple(accounts)
 
     def _account(self) -> Account:
         default = self.plugin.option_definitions["api_url"]["default"]
-        source = self._source("api_url")
-        given = self._attempt(lambda: self._text("api_url")) if source != _DEFAULT else None
-        key = self._attempt(lambda: self._key(has_url=bool(given)))
+        source = self.source("api_url")
+        given = self.attempt(lambda: self.text("api_url")) if source != DEFAULT else None
+        key = self.attempt(lambda: self._key(has_url=bool(given)))
         if key:
             self.keys.append(key.text)
-            self._attempt(lambda: refuse_bad_key(key))
+            self.attempt(lambda: refuse_bad_key(key))
         is_in_file = self.config.get("api_url") is not None
-        url = self._attempt(lambda: choose_url(key, given, source, default, is_in_file=is_in_file))
+        url = self.attempt(lambda: choose_url(key, given, source, default, is_in_file=is_in_file))
         return Account(name="", url=url or default, key=key.text if key else "", key_source=key.source if key else "")
 
     def _key(self, *, has_url: bool) -> Key:
@@ -186,17 +172,17 @@ class _Reader:
         A key in the file that is wrong does not give way to another one.
         """
         is_in_file, profile_in_file = (self.config.get(name) is not None for name in ("api_key", "profile"))
-        wanted = self._text("profile")
-        given = self._text("api_key") if is_in_file or not (profile_in_file and wanted) else None
+        wanted = self.text("profile")
+        given = self.text("api_key") if is_in_file or not (profile_in_file and wanted) else None
         if is_in_file and profile_in_file and wanted:
             text = f"{self.path}: profile {wanted!r} is not used, because api_key is set too"
             self.diagnostics.append(Diagnostic(Level.WARNING, text))
         if is_in_file and not given:
             raise OptionError("api_key: is empty: remove it or give it a value")
-        wanted_by = "profile" if profile_in_file else self._source("profile")
+        wanted_by = "profile" if profile_in_file else self.source("profile")
         if not given:
             return profile_key(*choose_profile(wanted, wanted_by), os.environ)
-        key = Key(given, self._source("api_key"))
+        key = Key(given, self.source("api_key"))
         return key if is_in_file or has_url else self._with_url_of_profile(key, wanted)
 
     def _with_url_of_profile(self, key: Key, wanted: str | None) -> Key:
@@ -209,14 +195,14 @@ class _Reader:
             return key
 
     def _api(self) -> ApiSettings:
-        ca_path = self._existing_path("ca_path")
+        ca_path = self.existing_path("ca_path")
         return ApiSettings(
             version=self._version(),
-            timeout=self._integer("timeout", 1),
-            retries=self._integer("retries", 0),
+            timeout=self.integer("timeout", 1),
+            retries=self.integer("retries", 0),
             verify=(ca_path or True) if self.option("validate_certs") else False,
-            page_size=self._integer("page_size", 1, 100),
-            concurrency=self._integer("concurrency", 1, 32),
+            page_size=self.integer("page_size", 1, 100),
+            concurrency=self.integer("concurrency", 1, 32),
         )
 
     def _version(self) -> str:
@@ -227,9 +213,9 @@ class _Reader:
 
     def _cache(self) -> CacheSettings:
         cache = CacheSettings(
-            enabled=bool(self._given("cache")[0]),
+            enabled=bool(self.given("cache")[0]),
             timeout=self.option("cache_timeout") or 0,
-            stale=self._integer("cache_stale", 0),
+            stale=self.integer("cache_stale", 0),
         )
         self.diagnostics += cache_diagnostics(cache, self.option("cache_plugin"))
         return cache
@@ -238,7 +224,7 @@ class _Reader:
 
     def _entries(self) -> tuple[tuple[str, Filter], ...]:
         """Return ``filters`` and ``include_filters``, each with where it is in the file."""
-        reader = FilterReader(self._rendered, self.problems, self.plugin.option_definitions)
+        reader = FilterReader(self.rendered, self.problems, self.plugin.option_definitions)
         filters = self.option("filters")
         entries = [("filters", reader.entry(filters, "filters"))] if filters else []
         included = reader.entries(self.option("include_filters") or (), "include_filters")
@@ -246,18 +232,18 @@ class _Reader:
 
     def _queries(self, entries: Iterable[Filter]) -> tuple[Filter, ...]:
         """Return the different queries of some entries, one without filters if there is none."""
-        split = (self._attempt(partial(single_valued, entry)) or [] for entry in list(entries) or [{}])
+        split = (self.attempt(partial(single_valued, entry)) or [] for entry in list(entries) or [{}])
         queries = (query for of_entry in split for query in of_entry)
         return tuple({tuple(query.items()): query for query in queries}.values())
 
     def _excludes(self) -> tuple[Filter, ...]:
-        reader = FilterReader(self._rendered, self.problems, self.plugin.option_definitions)
+        reader = FilterReader(self.rendered, self.problems, self.plugin.option_definitions)
         return tuple(reader.entries(self.option("exclude_filters") or (), "exclude_filters", NOT_FOR_EXCLUSION))
 
     # What comes out
 
     def _hostnames(self, prefix: str, suffix: str) -> tuple[str, ...]:
-        entries = tuple(self._texts("hostnames", "a core variable's name or a Jinja2 template"))
+        entries = tuple(self.texts("hostnames", "a core variable's name or a Jinja2 template"))
         if not self.option("hostnames"):
             self.problems.append("hostnames: is empty: name at least one variable, such as 'name'")
         known = {f"{prefix}{name}{suffix}": name for name in CORE_VARIABLES} | {name: name for name in CORE_VARIABLES}
@@ -294,33 +280,33 @@ class _Reader:
         return group
 
     def _group_prefix(self) -> str:
-        prefix = self._attempt(partial(self._text, "group_prefix"))
+        prefix = self.attempt(partial(self.text, "group_prefix"))
         return prefix or ""
 
     def _gateway(self) -> GatewaySettings:
-        domain = self._attempt(lambda: self._text("gateway_domain"))
+        domain = self.attempt(lambda: self.text("gateway_domain"))
         if domain and split_domain(domain) is None:
             self.problems.append(f"gateway_domain: {domain!r} is no domain name such as 'gateway.example.org' or '...:8443'")
-        ssh_user = self._attempt(lambda: self._text("ssh_user"))
+        ssh_user = self.attempt(lambda: self.text("ssh_user"))
         allowed = self._allowed_domains()
         if domain and allowed and (parts := split_domain(domain)) and not is_within(parts[0], allowed):
             self.problems.append(f"gateway_domain: {domain!r} is neither one of allowed_gateway_domains nor below one")
         return GatewaySettings(
             domain=domain,
-            port=self._integer("gateway_port", 1, 65535),
+            port=self.integer("gateway_port", 1, 65535),
             validate_certs=self.option("gateway_validate_certs"),
-            ca_path=self._existing_path("gateway_ca_path"),
+            ca_path=self.existing_path("gateway_ca_path"),
             openssl=self._openssl(),
             allowed_domains=allowed,
-            ssh_port=self._integer("ssh_port", 1, 65535),
+            ssh_port=self.integer("ssh_port", 1, 65535),
             ssh_user=ssh_user or "",
         )
 
     def _allowed_domains(self) -> tuple[str, ...]:
         domains = []
-        for position, entry in enumerate(self._texts("allowed_gateway_domains", "a domain such as 'example.org'")):
+        for position, entry in enumerate(self.texts("allowed_gateway_domains", "a domain such as 'example.org'")):
             where = f"allowed_gateway_domains[{position}]"
-            domain = str(self._attempt(partial(self._rendered, where, entry)) or "")
+            domain = str(self.attempt(partial(self.rendered, where, entry)) or "")
             parts = split_domain(domain)
             if parts is None or parts[1] is not None:
                 self.problems.append(f"{where}: {domain!r} is not a plain domain such as 'example.org', without port or wildcard")
@@ -336,7 +322,6 @@ class _Reader:
     def _constructed(self) -> ConstructedSettings:
         # Core accepts other values on some versions and drops them without a message on others.
         self._check_expressions("compose", (str,))
-        self._check_composed_names()
         self._check_expressions("groups", (str, bool))
         for position, entry in enumerate(self.option("keyed_groups") or ()):
             where = f"keyed_groups[{position}]"
@@ -368,89 +353,3 @@ class _Reader:
                 )
             elif isinstance(expression, str) and (problem := expression_problem(f"{name}.{variable}", expression)):
                 self.problems.append(problem)
-
-    def _check_composed_names(self) -> None:
-        """Refuse what ansible-core warns about since 2.19, with lines of the file, and what no template can use."""
-        for name in self.option("compose") or {}:
-            if not isidentifier(name) or name in _NAMES_OF_JINJA:
-                self.problems.append(
-                    f"compose: {name!r} cannot be a variable's name: use letters, digits and _, no digit at the start, and no"
-                    " word of Jinja2 or Python"
-                )
-
-    # One option
-
-    def _attempt(self, read: Callable[[], T]) -> T | None:
-        """Return what a function reads, or None where it finds a problem."""
-        try:
-            return read()
-        except OptionError as problem:
-            self.problems.append(str(problem))
-            return None
-
-    def _source(self, name: str) -> str:
-        """Return where the value comes from, as a message names it."""
-        _value, origin = self._given(name)
-        return f"{name} in {self.path}" if origin == "Direct" else str(origin).removeprefix("env: ")
-
-    def _given(self, name: str) -> tuple[Any, str]:
-        """Return the value of an option, and its origin in the words of core."""
-        # Core's own get_option_and_origin() does not see the file's values before 2.19.
-        plugin = self.plugin
-        given = well_typed(plugin.option_definitions, self.config)
-        value, origin = C.config.get_config_value_and_origin(
-            name, plugin_type=plugin.plugin_type, plugin_name=plugin._load_name, direct=given
-        )
-        return value, str(origin)
-
-    def _integer(self, name: str, minimum: int, maximum: int | None = None) -> int:
-        value: int = self.option(name)
-        if value < minimum or (maximum is not None and value > maximum):
-            bounds = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
-            self.problems.append(f"{name}: {value} is out of range, it takes {bounds}")
-        return value
-
-    def _existing_path(self, name: str) -> str | None:
-        path: str | None = self.option(name)
-        if path and self.config.get(name) is not None:  # one from the environment is relative to the working folder
-            path = unfrackpath(plain(self.config[name]), follow=False, basedir=os.path.dirname(os.path.abspath(self.path)))
-        if path and not os.path.exists(path):
-            self.problems.append(f"{name}: there is no {path}")
-        return path
-
-    def _text(self, name: str) -> str | None:
-        """Return a text option with its templates rendered, or None where it is not set.
-
-        :raises OptionError: when a template fails or gives nothing
-        """
-        return self._text_of(name, self.option(name))
-
-    def _text_of(self, name: str, value: Any) -> str | None:
-        """Return a text with its templates rendered, or None where there is none.
-
-        :param name: where the value is in the file
-        :raises OptionError: when a template fails or gives nothing, or the value is no text
-        """
-        if value is None or value == "":
-            return None
-        if isinstance(value, (bool, float, list, dict)):
-            raise OptionError(f"{name}: expected text, got {kind_of(value)}: write it in quotes")
-        result = self._rendered(name, value)
-        if result is None or result == "":
-            raise empty_template(name, str(value))
-        text = secret_text(name, result) if is_secret(name) else str(result)
-        if not text.strip():
-            raise empty_template(name, str(value))
-        return plain(text)
-
-    def _texts(self, name: str, expected: str) -> list[str]:
-        texts = []
-        for position, entry in enumerate(self.option(name) or ()):
-            if isinstance(entry, str) and entry.strip():
-                texts.append(entry)
-            else:
-                self.problems.append(f"{name}[{position}]: expected {expected}, got {shown(entry)}")
-        return texts
-
-    def _rendered(self, where: str, value: Any) -> Any:
-        return rendered(self.plugin.templar, where, value)
