@@ -27,6 +27,7 @@ DIMENSIONS = [
     "os_type",
     "os_version",
     "gpu_count",
+    "account",
     "reachable",
 ]
 
@@ -34,6 +35,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "plugin": {"type": "str", "required": True, "choices": [NAME]},
     "api_key": {"type": "str", "env": ["PHALA_CLOUD_API_KEY"]},
     "profile": {"type": "str", "env": ["PHALA_CLOUD_PROFILE"]},
+    "accounts": {"type": "list", "elements": "dict"},
     "api_url": {"type": "str", "default": "https://cloud-api.phala.com/api/v1", "env": ["PHALA_CLOUD_API_PREFIX"]},
     "api_version": {"type": "str", "default": "2026-06-23"},
     "timeout": {"type": "int", "default": 30, "env": ["PHALA_CLOUD_TIMEOUT"]},
