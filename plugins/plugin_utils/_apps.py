@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import bare_id
-from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm, Identity
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm, Filterable, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import FILTERED_VARIABLES
 from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import (
@@ -96,7 +96,7 @@ def condense_app(app: dict[str, Any]) -> dict[str, Any]:
 def filter_states(app: App) -> frozenset[Hashable]:
     """Return which CVMs an app shows, each with the values that filters decide by."""
     return frozenset(
-        (cvm.identity, repr([cvm.value(name) for name in FILTERED_VARIABLES]), repr((cvm.node_names, cvm.image_names)))
+        (cvm.identity, repr([cvm.value(name) for name in FILTERED_VARIABLES]), repr(cvm.filterable[:2]))
         for cvm in read_app(app, account="")
     )
 
@@ -113,19 +113,22 @@ def read_app(app: App, *, account: str, is_only_entry: bool = True) -> Iterator[
     for cvm, is_current in shown:
         identity = _identity(cvm, account)
         if any(identity.identifiers()):
-            shape = shape_of(cvm)
-            hidden = shape.hidden(cvm)
-            yield Cvm(
-                identity,
-                {**shape.read(cvm, metadata, is_current), "account": account or None},
-                cvm,
-                node_names=node_names(cvm),
-                image_names=image_names(cvm),
-                shows_teepod=bool(cvm.get("teepod_name")),
-                hidden=hidden,
-                undecidable=hidden & shape.lacks,
-                is_only_cvm=is_only_cvm,
-            )
+            core = shape_of(cvm).read(cvm, metadata, is_current)
+            core["account"] = account or None
+            yield Cvm(identity, core, cvm, is_only_cvm=is_only_cvm, read_filterable=read_filterable)
+
+
+def read_filterable(cvm: Raw) -> Filterable:
+    """Return what filters are decided by, beside the core variables."""
+    shape = shape_of(cvm)
+    hidden = shape.hidden(cvm)
+    return Filterable(
+        node_names=node_names(cvm),
+        image_names=image_names(cvm),
+        shows_teepod=bool(cvm.get("teepod_name")),
+        hidden=hidden,
+        undecidable=hidden & shape.lacks,
+    )
 
 
 def cvm_count(app: App) -> int:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ansible.inventory.host import Host as CoreHost
@@ -163,8 +163,8 @@ def _draft(cvm: Cvm, tools: Tools) -> Draft | None:
     """Return the draft of a CVM's host, or None where host_filters leave it out."""
     settings = tools.settings
     connection = connect(settings.reach, cvm.core, is_only_cvm=cvm.is_only_cvm)
-    cvm = replace(cvm, core=with_gateway(cvm.core, settings.reach, connection))
-    variables, lacking = host_variables(cvm, tools.names, tools.marker)
+    core = with_gateway(cvm.core, settings.reach, connection)
+    variables, lacking = host_variables(cvm, core, tools.names, tools.marker)
     tools.diagnostics.extend(lacking)
     for position, condition in enumerate(settings.host_filters):
         if not tools.expressions.is_met(condition, variables):
@@ -172,8 +172,8 @@ def _draft(cvm: Cvm, tools: Tools) -> Draft | None:
             tools.diagnostics.append(Diagnostic(Level.VERY_VERBOSE, text))
             return None
     connected = tools.marker.mark(connection.variables) if settings.gateway else {}
-    groups = tools.groups.of(cvm.core, cvm.identity.account)
-    return Draft(cvm.identity, cvm.label, cvm.core, connection if settings.gateway else None, variables, connected, groups)
+    groups = tools.groups.of(core, cvm.identity.account)
+    return Draft(cvm.identity, cvm.label, core, connection if settings.gateway else None, variables, connected, groups)
 
 
 def _refuse_small_fleet(settings: Settings, count: int) -> None:

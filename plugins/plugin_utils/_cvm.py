@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, TypedDict
 
 
@@ -101,24 +102,39 @@ READABLE_DIGITS = 32  # as many as a UUID has
 IDENTIFIERS = ("vm_uuid", "instance_id", "id")  # most to least specific
 
 
-@dataclass(frozen=True)
-class Cvm:
-    """One CVM of a response.
+class Filterable(NamedTuple):
+    """What filters are decided by, beside the core variables.
 
-    ``fields`` is the API's own JSON object. ``node_names`` and ``image_names`` are what the filters ``node`` and ``base_image``
-    match, and ``shows_teepod`` says that the first include the teepod's. ``hidden`` are the filters whose fields the response
-    does not have, and ``undecidable`` those that no CVM of its shape has. ``is_only_cvm`` says that its app has no other CVM.
+    ``node_names`` and ``image_names`` are what the filters ``node`` and ``base_image`` match, and ``shows_teepod`` says that the
+    first include the teepod's. ``hidden`` are the filters whose fields the response does not have, and ``undecidable`` those that
+    no CVM of its shape has.
     """
 
-    identity: Identity
-    core: CoreVariables
-    fields: Mapping[str, Any]
     node_names: tuple[Any, ...]
     image_names: tuple[Any, ...]
     shows_teepod: bool
     hidden: frozenset[str]
     undecidable: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Cvm:
+    """One CVM of a response.
+
+    ``fields`` is the API's own JSON object, ``is_only_cvm`` says that its app has no other CVM, and ``read_filterable`` returns
+    what else filters are decided by; most sources have none, so that it is read only where it is needed.
+    """
+
+    identity: Identity
+    core: CoreVariables
+    fields: Mapping[str, Any]
     is_only_cvm: bool
+    read_filterable: Callable[[Mapping[str, Any]], Filterable]
+
+    @cached_property
+    def filterable(self) -> Filterable:
+        """What filters are decided by, beside the core variables."""
+        return self.read_filterable(self.fields)
 
     def value(self, name: str) -> Any:
         """Return the core variable of this name."""

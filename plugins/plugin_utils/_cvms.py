@@ -234,7 +234,7 @@ def _hidden_cvms(app: App, shown: int) -> Diagnostic:
 def _is_excluded(cvm: Cvm, excludes: Iterable[Filter], selection: Selection) -> bool:
     for position, exclude in enumerate(excludes):
         where = f"exclude_filters[{position}]"
-        if hidden := sorted(cvm.undecidable & exclude.keys()):
+        if hidden := sorted(cvm.filterable.undecidable & exclude.keys()):
             raise UndecidableError(_undecidable(hidden[0], where))
         if is_excluded(cvm, exclude):
             selection.leave_out(f"CVM {cvm.label}: {where} says so")

@@ -134,7 +134,7 @@ def unmet_filters(query: Filter, cvms: Sequence[Cvm], nodes_of_service: Containe
     :param nodes_of_service: values of ``node``, in lower case, that the service knows and no CVM has
     """
     unmet = [_unmet(cvm, query, nodes_of_service) for cvm in cvms]
-    hidden = [cvm.hidden & query.keys() for cvm in cvms]
+    hidden = [cvm.filterable.hidden & query.keys() for cvm in cvms]
     if all(missed or missing for missed, missing in zip(unmet, hidden, strict=True)):
         return unmet
     return [missed | missing for missed, missing in zip(unmet, hidden, strict=True)]
@@ -147,9 +147,9 @@ def _unmet(cvm: Cvm, query: Filter, nodes_of_service: Container[str]) -> frozens
         for name, wanted in query.items()
         if not (
             name == "search"
-            or name in cvm.hidden
+            or name in cvm.filterable.hidden
             or matches(cvm, name, wanted)
-            or (name == "node" and not cvm.shows_teepod and wanted[0].lower() in nodes_of_service)
+            or (name == "node" and not cvm.filterable.shows_teepod and wanted[0].lower() in nodes_of_service)
         )
     )
 
@@ -162,9 +162,9 @@ def is_excluded(cvm: Cvm, exclude: Filter) -> bool:
 def shown_values(cvm: Cvm, name: str) -> tuple[Any, ...]:
     """Return the values of a CVM that a filter is compared with."""
     if name == "node":
-        return tuple(filter(None, cvm.node_names)) or (None,)
+        return tuple(filter(None, cvm.filterable.node_names)) or (None,)
     if name == "base_image":
-        return cvm.image_names
+        return cvm.filterable.image_names
     derive = _DERIVED.get(name)
     return derive(cvm) if derive else (cvm.value(name),)
 

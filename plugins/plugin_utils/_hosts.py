@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,11 @@ class VariableNames:
             self._finals[name] = final if is_safe else None
         return self._finals[name]
 
+    def unsafe(self, fields: Iterable[str]) -> list[str]:
+        """Return the fields that :meth:`rename` left out."""
+        finals = self._finals
+        return [name for name in fields if finals[name] is None] if None in finals.values() else []
+
     def rename(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields under their final names, without those whose name is not safe."""
         finals = self._finals
@@ -95,12 +100,14 @@ class VariableNames:
 _NAMES_OF_CORE = {"omit", *C.INTERNAL_STATIC_VARS}
 
 
-def host_variables(cvm: Cvm, names: VariableNames, marker: Marker) -> tuple[dict[str, Any], list[Diagnostic]]:
+def host_variables(
+    cvm: Cvm, core: CoreVariables, names: VariableNames, marker: Marker
+) -> tuple[dict[str, Any], list[Diagnostic]]:
     """Return the variables of the CVM's host, and what they lack."""
     variables = names.rename(cvm.fields)
-    variables.update(names.rename(cvm.core))
+    variables.update(names.rename(core))
     marked, left_out = marker.mark_variables(variables)
-    unsafe = [name for name in cvm.fields if names.final(name) is None]
+    unsafe = names.unsafe(cvm.fields)
     left_out.update({name: CORE_KEY_LEFT_OUT for name in unsafe if name.startswith(CORE_KEY_PREFIX)})
     if not left_out and not unsafe:
         return marked, []

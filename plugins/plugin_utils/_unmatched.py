@@ -97,7 +97,7 @@ def _is_ignored(name: str, query: Filter, cvms: Sequence[Cvm]) -> bool:
     """Return whether the service returned an app although none of its CVMs matches a filter, which has a message of its own."""
     if name not in query or name in ("search", "status", *PLUGIN_FILTERS):  # a status may lag
         return False
-    return bool(cvms) and not any(name in cvm.hidden or matches(cvm, name, query[name]) for cvm in cvms)
+    return bool(cvms) and not any(name in cvm.filterable.hidden or matches(cvm, name, query[name]) for cvm in cvms)
 
 
 def _note(unmatched: Unmatched, cvm: Cvm, query: Filter) -> None:
@@ -105,12 +105,12 @@ def _note(unmatched: Unmatched, cvm: Cvm, query: Filter) -> None:
     name = unmatched.name
     if name == "search" or not unmatched.values:
         return
-    if name in cvm.hidden:
+    if name in cvm.filterable.hidden:
         decided = query.get(name, unmatched.values)  # the service has decided, or nobody can
         unmatched.values = [value for value in unmatched.values if value not in decided]
         return
     unmatched.values = [value for value in unmatched.values if not matches(cvm, name, (value,))]
-    if name == "node" and not cvm.shows_teepod:
+    if name == "node" and not cvm.filterable.shows_teepod:
         unmatched.decided.update(query.get(name, ()))
     unmatched.shown.update(value for value in shown_values(cvm, name) if isinstance(value, str))
 

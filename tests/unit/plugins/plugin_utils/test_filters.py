@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES, Cvm, Identity
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES, Cvm, Filterable, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import (
     FILTERED_VARIABLES,
     is_excluded,
@@ -21,7 +21,8 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._filters import (
 def cvm(*nodes: str | None, hidden: frozenset[str] = frozenset(), shows_teepod: bool = False, **values: Any) -> Cvm:
     core: Any = {**dict.fromkeys(CORE_VARIABLES), **values}
     images = (values.get("base_image"), values.get("image_slug"))
-    return Cvm(Identity("", "u1", None, None), core, {}, nodes, images, shows_teepod, hidden, frozenset(), is_only_cvm=True)
+    filterable = Filterable(nodes, images, shows_teepod, hidden, frozenset())
+    return Cvm(Identity("", "u1", None, None), core, {}, is_only_cvm=True, read_filterable=lambda _fields: filterable)
 
 
 def unmet(query: Any, *cvms: Cvm, nodes_of_service: frozenset[str] = frozenset()) -> list[set[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES, Cvm, Identity
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES, Cvm, Filterable, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._hosts import (
     GroupNames,
     VariableNames,
@@ -26,12 +26,12 @@ def core(**values: Any) -> Any:
 
 def cvm(fields: dict[str, Any], **values: Any) -> Cvm:
     identity = Identity("", "u1", None, None)
-    nothing: frozenset[str] = frozenset()
-    return Cvm(identity, core(name="web", **values), fields, (), (), False, nothing, nothing, is_only_cvm=True)
+    filterable = Filterable((), (), False, frozenset(), frozenset())
+    return Cvm(identity, core(name="web", **values), fields, is_only_cvm=True, read_filterable=lambda _fields: filterable)
 
 
 def variables(fields: dict[str, Any], prefix: str = "p_", suffix: str = "") -> tuple[dict[str, Any], list[Any]]:
-    return host_variables(cvm(fields, region="R"), VariableNames(prefix, suffix), Marker())
+    return host_variables(made := cvm(fields, region="R"), made.core, VariableNames(prefix, suffix), Marker())
 
 
 @pytest.mark.parametrize(("prefix", "suffix"), [("phala_", ""), ("", "_v"), ("a_", "_b")])
