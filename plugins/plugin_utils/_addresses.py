@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
@@ -35,6 +36,7 @@ _DOMAIN = re.compile(
 _AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?)(?::[0-9]{0,5})?")
 
 
+@lru_cache(maxsize=256)  # a fleet has few different domains
 def split_domain(text: str) -> tuple[str, int | None] | None:
     """Split a gateway's ``domain`` or ``domain:port``, in lower case and without a trailing dot; None where it is neither."""
     match = _DOMAIN.fullmatch(re.sub(r"\.(?=:|\Z)", "", text.lower(), count=1))

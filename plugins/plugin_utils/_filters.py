@@ -133,6 +133,8 @@ def unmet_filters(query: Filter, cvms: Sequence[Cvm], nodes_of_service: Containe
 
     :param nodes_of_service: values of ``node``, in lower case, that the service knows and no CVM has
     """
+    if not query:
+        return [frozenset()] * len(cvms)
     unmet = [_unmet(cvm, query, nodes_of_service) for cvm in cvms]
     hidden = [cvm.filterable.hidden & query.keys() for cvm in cvms]
     if all(missed or missing for missed, missing in zip(unmet, hidden, strict=True)):
