@@ -6,14 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
+from jinja2.defaults import DEFAULT_NAMESPACE
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
 
-# Nothing is rendered here. The extensions are those that ansible-core accepts in its settings.
-_ENVIRONMENT = Environment(extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"])  # noqa: S701
-FUNCTIONS = frozenset({"lookup", "query", "q", "now", "undef", "omit", *_ENVIRONMENT.globals})
+FUNCTIONS = frozenset({"lookup", "query", "q", "now", "undef", "omit", *DEFAULT_NAMESPACE})
+
+
+@cache
+def _environment() -> Environment:
+    """Return what parses, with the extensions that ansible-core accepts in its settings, and loads them when it is needed."""
+    return Environment(extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"])  # noqa: S701 - nothing is rendered
 
 
 def parse_template(text: str) -> nodes.Template:
@@ -21,7 +27,7 @@ def parse_template(text: str) -> nodes.Template:
 
     :raises TemplateSyntaxError: when it does not parse
     """
-    return _ENVIRONMENT.parse(plain(text))
+    return _environment().parse(plain(text))
 
 
 def parse_expression(text: str) -> nodes.Template:
@@ -29,7 +35,7 @@ def parse_expression(text: str) -> nodes.Template:
 
     :raises TemplateSyntaxError: when the text is not an expression
     """
-    tree = _ENVIRONMENT.parse("{{ " + plain(text) + "\n}}")
+    tree = _environment().parse("{{ " + plain(text) + "\n}}")
     outputs = [node for output in tree.body if isinstance(output, nodes.Output) for node in output.nodes]
     if len(tree.body) != 1 or len(outputs) != 1:
         raise TemplateSyntaxError("it is not a single expression", 1)
