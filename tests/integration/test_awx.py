@@ -73,8 +73,9 @@ def test_update_is_plain_json_with_the_variables_of_groups_apart(verbosity: int,
     inventory = updated.inventory
     hosts = inventory["_meta"]["hostvars"]
     assert sorted(hosts) == NAMES
-    assert list(inventory["phala"]["vars"]) == ["ansible_port", "ansible_ssh_common_args", "ansible_user"]
-    assert [name for name, variables in hosts.items() if inventory["phala"]["vars"].keys() & variables.keys()] == []
+    shared = inventory["phala_gateway"]["vars"]
+    assert list(shared) == ["ansible_port", "ansible_ssh_common_args", "ansible_user"]
+    assert [name for name, variables in hosts.items() if shared.keys() & variables.keys()] == []
     assert "__ansible" not in updated.output.read_text(encoding="utf-8")
     assert updated.command.stdout.strip() in ("", f"Outputting inventory to {updated.output}")
 
@@ -93,10 +94,10 @@ def test_same_groups_come_out_where_awx_leaves_their_names_alone(update: Callabl
 
 
 def test_variables_of_the_project_are_exported_with_the_group(update: Callable[..., Update], write: Callable[..., Path]) -> None:
-    write("ansible_user: admin\n", name="project/inventory/group_vars/phala.yml")
+    write("ansible_user: admin\n", name="project/inventory/group_vars/phala_gateway.yml")
     inventory = update().inventory
-    assert inventory["phala"]["vars"]["ansible_user"] == "admin"
-    assert inventory["phala"]["vars"]["ansible_port"] == 443
+    variables = inventory["phala_gateway"]["vars"]
+    assert (variables["ansible_user"], variables["ansible_port"]) == ("admin", 443)
 
 
 def test_variable_that_enables_hosts_is_at_the_host(update: Callable[..., Update]) -> None:

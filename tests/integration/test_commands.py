@@ -236,8 +236,8 @@ def test_plugin_may_be_enabled_by_name(ansible_inventory: Callable[..., Complete
     ("source", "words"),
     [
         ("", "empty"),
-        ("---\n", "empty"),
-        ("[]\n", "empty"),
+        ("---\n", "no 'plugin' line"),
+        ("[]\n", "no 'plugin' line"),
         ("[plugin, phala.cloud.phala]\n", "dictionary"),
         ("text\n", "dictionary"),
         ("12\n", "dictionary"),

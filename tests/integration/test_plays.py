@@ -155,7 +155,7 @@ def test_added_host_is_in_the_groups_also_when_the_inventory_is_read_again(write
   tasks:
     - ansible.builtin.add_host:
         name: db-new
-        groups: [phala, status_exited]
+        groups: [phala_gateway, status_exited]
         made_of: "{{ phala_vm_uuid }}"
 
 - hosts: status_exited
