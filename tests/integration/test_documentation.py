@@ -15,7 +15,7 @@ import yaml
 from ansible.plugins.loader import inventory_loader
 
 from ansible_collections.phala.cloud.plugins.inventory import phala
-from ansible_collections.phala.cloud.tests.simulator import Simulator
+from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 
 from .commands import Completed
 from .fleets import FLEET
@@ -43,8 +43,8 @@ def test_example_runs(
     credentials.parent.mkdir()
     profile = {"token": simulator.api_key, "workspace": {"name": "My workspace", "slug": "my-workspace"}}
     credentials.write_text(json.dumps({"schema_version": 1, "current_profile": "me", "profiles": {"me": profile}}))
-    simulator.fleet = FLEET
+    simulator.fleet = (*FLEET, App(name="shop", cvms=(Cvm(name="shop", region="US-WEST-1", instance_type="tdx.large"),)))
     source = {**example, "cache_connection": str(tmp_path / "cache")} if "cache_connection" in example else example
     loaded = inventory(source, extra_vars={"target": "US-WEST-1"})
-    assert loaded.groups
+    assert loaded.hosts
     assert loaded.warnings == []
