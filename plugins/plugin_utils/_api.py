@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlencode
 
@@ -68,7 +69,9 @@ class Response:
 
 
 class Client:
-    """Send requests to the service for one account; several threads may use a client at once.
+    """Send requests to the service for one account; a context manager that stops the client.
+
+    Several threads may use a client at once.
 
     :param mask: takes the API key out of a text
     :param say: called once, from any thread, with a line that says what the run waits for, when it has taken 30 s
@@ -96,12 +99,18 @@ class Client:
         self._calls = TimedCalls()
         self._stopped = threading.Event()
 
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
     def url(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> str:
         """Return the URL of an endpoint below the base URL, such as ``/apps``."""
         return f"{self._url}{path}{'?' if parameters else ''}{urlencode(parameters)}"
 
     def stop(self) -> None:
-        """Begin no further try, in whatever thread."""
+        """Begin no further try, in whatever thread, and end the idle threads."""
         self._stopped.set()
         self._calls.stop()
 

@@ -135,19 +135,19 @@ def _fetch_account(account: Account, settings: Settings, report: Report) -> Flee
     api = settings.api
     started = time.monotonic()
     name = f"account {account.name!r}: " if account.name else ""
-    client = Client(account, api, settings.mask, lambda line: report(Diagnostic(Level.WARNING, line)))
-    fetched = fetch_apps(
-        client,
-        [dict(query) for query in service_queries(settings.queries)],
-        page_size=api.page_size,
-        concurrency=api.concurrency,
-        note=lambda line: report(Diagnostic(Level.VERY_VERBOSE, line)),
-    )
-    refuse_unknown_shape((app for of_query in fetched.apps for app in of_query), f"{name}{account.url}")
-    apps = _per_query(fetched.apps, settings.queries)
-    unmatched = find_unmatched(settings.entries, settings.excludes, settings.queries, apps)
-    needs = needs_options(unmatched) or unshown_nodes(settings.queries, apps)
-    options = fetch_filter_options(client) if needs else {}
+    with Client(account, api, settings.mask, lambda line: report(Diagnostic(Level.WARNING, line))) as client:
+        fetched = fetch_apps(
+            client,
+            [dict(query) for query in service_queries(settings.queries)],
+            page_size=api.page_size,
+            concurrency=api.concurrency,
+            note=lambda line: report(Diagnostic(Level.VERY_VERBOSE, line)),
+        )
+        refuse_unknown_shape((app for of_query in fetched.apps for app in of_query), f"{name}{account.url}")
+        apps = _per_query(fetched.apps, settings.queries)
+        unmatched = find_unmatched(settings.entries, settings.excludes, settings.queries, apps)
+        needs = needs_options(unmatched) or unshown_nodes(settings.queries, apps)
+        options = fetch_filter_options(client) if needs else {}
     seconds = time.monotonic() - started
     origin = f"{name}{account.url} (network, {fetched.requests} requests, {fetched.retries} retries, {seconds:.2f} s)"
     return Fleet(fetched.apps, _count(fetched.apps), origin, options, [f"{name}{fault}" for fault in fetched.faults])

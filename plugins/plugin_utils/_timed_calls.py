@@ -31,6 +31,7 @@ class TimedCalls:
 
     def __init__(self) -> None:
         self._idle: list[_Worker] = []
+        self._is_stopped = False
 
     def run(self, call: Callable[[], T], *, seconds: float, long: float, on_long: Callable[[], None]) -> T:
         """Return what the call returns.
@@ -51,12 +52,15 @@ class TimedCalls:
             worker.calls.put(None)
             raise OutOfTimeError from None
         self._idle.append(worker)
+        if self._is_stopped:
+            self.stop()
         if error is not None:
             raise error
         return result  # type: ignore[no-any-return]
 
     def stop(self) -> None:
-        """End the idle threads."""
+        """End the idle threads, and each of the others after its call."""
+        self._is_stopped = True
         while self._idle:
             self._idle.pop().calls.put(None)
 

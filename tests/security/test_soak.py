@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Final
@@ -28,6 +29,7 @@ from ansible_collections.phala.cloud.tests.simulator.faults import (
     WrongLength,
 )
 
+from .conftest import wait_for_threads
 from .inventory import read_inventory
 from .project import Project
 
@@ -79,6 +81,16 @@ def test_whoever_succeeds_has_the_whole_fleet(
     record_testsuite_property("soak", figures)
     print(f"\n{figures}, {sum(outcome.seconds for outcome in outcomes):.0f} s")  # noqa: T201
     assert len(succeeded) > runs * 0.9
+
+
+def test_no_thread_is_left_behind(project: Project, simulator: Simulator) -> None:
+    before = set(threading.enumerate())
+    read_inventory(project.write()).assert_whole()
+    simulator.misbehave(Status(500), times=None, page=3)
+    read_inventory(project.write()).assert_nothing()
+    simulator.hang_up()
+    wait_for_threads(before)
+    assert set(threading.enumerate()) <= before
 
 
 def test_inventories_that_were_replaced_are_freed(project: Project) -> None:

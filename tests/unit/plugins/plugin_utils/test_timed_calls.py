@@ -78,6 +78,16 @@ def test_call_that_takes_too_long_is_left_to_itself(calls: TimedCalls) -> None:
     assert run(calls, lambda: "next") == "next"
 
 
+def test_thread_of_call_that_ends_after_the_stop_ends(calls: TimedCalls) -> None:
+    def stop() -> threading.Thread:
+        calls.stop()
+        return threading.current_thread()
+
+    thread = run(calls, stop)
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 def test_long_call_is_reported_once_and_goes_on(calls: TimedCalls) -> None:
     reports: list[str] = []
     over = threading.Event()
