@@ -21,14 +21,14 @@ KEY: Final = "phak_Zq7/+t&x=Rm~Jw%K?vBs"
 
 @dataclass(frozen=True)
 class Project:
-    """Sources that ask one service, with little patience unless they say otherwise."""
+    """Sources that ask one service, and try once unless they say otherwise."""
 
     folder: Path
     url: str
 
     def write(self, *, name: str = "phala.yml", **options: Any) -> Path:
         """Write a source; an option that is None is left out."""
-        source = {"plugin": PLUGIN, "api_url": self.url, "api_key": KEY, "timeout": 1, "retries": 0, **options}
+        source = {"plugin": PLUGIN, "api_url": self.url, "api_key": KEY, "timeout": 10, "retries": 0, **options}
         path = self.folder / name
         path.write_text(yaml.safe_dump({name: value for name, value in source.items() if value is not None}, sort_keys=False))
         return path

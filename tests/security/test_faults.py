@@ -46,37 +46,49 @@ from .project import Project
 
 SLACK: Final = 1.5  # seconds that a busy machine may add
 CONNECTION: Final = "the connection failed: .*; check api_url and the network"
+BROKEN_JSON: Final = r"the response is broken JSON \(JSONDecodeError, \d+ bytes\); run the command again"
+TOO_SLOW: Final = "no complete response within [12] s; check the network, or raise timeout or lower page_size"
 BACKOFF: Final = (0, 0, 1, 3, 7)  # seconds in all, by the number of retries
 
 PASSING: Final[Mapping[str, tuple[Fault, str]]] = {
     "reset": (Reset(), "the connection failed: Connection reset by peer; check api_url and the network"),
     "reset in the body": (Reset(after=50), CONNECTION),
     "closed": (Close(), CONNECTION),
-    "no answer": (Hang(), "no whole answer within 1 s: check the network, or raise timeout or lower page_size"),
-    "no body": (Hang(head=True), "no whole answer within 1 s: check the network, or raise timeout or lower page_size"),
-    "endless body": (Trickle(), "no whole answer within 1 s: check the network, or raise timeout or lower page_size"),
-    "slow endless body": (Trickle(interval=0.4), "no whole answer within 1 s"),
-    "late": (Delay(3), "no whole answer within 1 s"),
+    "no answer": (Hang(), TOO_SLOW),
+    "no body": (Hang(head=True), TOO_SLOW),
+    "endless body": (Trickle(), TOO_SLOW),
+    "slow endless body": (Trickle(interval=0.4), TOO_SLOW),
+    "late": (Delay(3), TOO_SLOW),
     "truncated": (Truncate(), CONNECTION),
     "truncated at once": (Truncate(after=0), "the connection failed: .*"),
-    "length too small": (WrongLength(-10), "broken JSON"),
+    "length too small": (WrongLength(-10), BROKEN_JSON),
     "length too large": (WrongLength(10), "the connection failed: .*"),
-    "invalid UTF-8": (InvalidUtf8(), r"broken JSON \(UnicodeDecodeError, \d+ bytes\): try again"),
-    "no JSON": (Body(b"{"), r"broken JSON \(JSONDecodeError, 1 bytes\): try again"),
-    "empty body": (Body(b""), "broken JSON"),
-    "no gzip": (Body(b"plain", headers={"content-encoding": "gzip"}), "the connection failed|broken"),
-    "HTML of a proxy, 503": (Html(503), "503 from .*the service cannot answer now: try again later"),
-    "429": (Status(429), "429 from .*too many requests: try again later"),
+    "invalid UTF-8": (InvalidUtf8(), r"broken JSON \(UnicodeDecodeError, \d+ bytes\); run the command again"),
+    "no JSON": (Body(b"{"), r"broken JSON \(JSONDecodeError, 1 bytes\); run the command again"),
+    "empty body": (Body(b""), BROKEN_JSON),
+    "no gzip": (
+        Body(b"plain", headers={"content-encoding": "gzip"}),
+        r"broken gzip \(it cannot be unpacked\); run the command again",
+    ),
+    "HTML of a proxy, 503": (Html(503), "503 from .*the service is not available now; try again later"),
+    "429": (Status(429), "429 from .*too many requests; try again later"),
     **{
-        str(status): (Status(status), f"{status} from .*cannot answer now: try again later")
+        str(status): (Status(status), f"{status} from .*the service is not available now; try again later")
         for status in (500, 502, 503, 504, 520, 599)
     },
 }
 """Faults after which the next try may do better, each with the message when it does not."""
 
 LASTING: Final[Mapping[str, tuple[Fault, str]]] = {
-    "401": (Status(401), "401 from .*: the API key from api_key in .*phala.yml was refused; check that it is whole, not revoked"),
-    "403": (Status(403), "403 from .*: the API key from api_key in .*phala.yml was refused; check"),
+    "401": (
+        Status(401),
+        "401 from .*: the API key from api_key in .*phala.yml was refused; check that it is complete, not revoked",
+    ),
+    "403 of the key": (
+        Status(403, message="Invalid API key"),
+        "403 from .*: the API key from api_key in .*phala.yml was refused",
+    ),
+    "403 of a proxy": (Html(403), "403 from .*: a proxy or firewall in front of the service refused the request; check api_url"),
     "404": (Status(404), "404 from .*: there is no such endpoint; check api_url"),
     "422": (
         Status(422, message=[{"loc": ["query", "page_size"], "msg": "too large", "type": "x"}]),
@@ -84,7 +96,7 @@ LASTING: Final[Mapping[str, tuple[Fault, str]]] = {
     ),
     **{
         str(status): (Status(status), f"{status} from .*: the service refused the request")
-        for status in (400, 402, 405, 409, 410, 418, 451)
+        for status in (400, 402, 403, 405, 409, 410, 418, 451)
     },
     **{str(status): (Status(status), f"{status} from ") for status in (201, 203, 206, 299)},
     "304": (Status(304), "304 from .*"),
@@ -92,10 +104,11 @@ LASTING: Final[Mapping[str, tuple[Fault, str]]] = {
         str(status): (Redirect("http://127.0.0.1:1/", status), f"{status} from .*redirects are not followed")
         for status in (301, 302, 303, 307, 308)
     },
-    "HTML of a proxy, 200": (Html(200), "text/html.*, not JSON: something in between answered, such as a proxy or a login page"),
-    "64 MiB and more": (HugeBody(65), "larger than 64 MiB, so it is not the service's; check api_url"),
-    "gzip bomb": (HugeBody(65, gzip=True), "larger than 64 MiB, so it is not the service's; check api_url"),
-    "wrong page": (Replace("page", 9), "it is page 9 where [123] was asked for; check api_url and api_version"),
+    "HTML of a proxy, 200": (Html(200), "text/html.*, not JSON: something in between responded, such as a proxy or a login page"),
+    "64 MiB and more": (HugeBody(65), "larger than 64 MiB, so it is not from the service; check api_url"),
+    "gzip bomb": (HugeBody(65, gzip=True), "larger than 64 MiB, so it is not from the service; check api_url"),
+    "wrong page": (Replace("page", 9), "it is page 9, but page [123] was requested. Check api_url and api_version"),
+    "total beyond 64 bits": (Replace("total", 10**30), "total is null. Check api_url and api_version"),
 }
 """Faults after which another try is in vain, each with its message."""
 
@@ -111,6 +124,11 @@ def on_pages(kinds: Iterable[str], *, long: Collection[str] = LONGER) -> list[An
     first = [pytest.param(kind, 1, marks=pytest.mark.slow if kind in long else ()) for kind in kinds]
     third = [pytest.param(kind, 3, marks=() if kind in ON_THIRD else pytest.mark.slow) for kind in kinds]
     return [*first, *third]
+
+
+def is_late(kind: str) -> bool:
+    """Tell whether the fault ends only when the plugin's time limit has passed; all others end at once."""
+    return kind in PASSING and PASSING[kind][1] == TOO_SLOW
 
 
 def assert_in_time(outcome: Outcome, *, timeout: int, retries: int, waits: float = 0) -> None:
@@ -133,16 +151,16 @@ def whole(running: Simulator, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize(("kind", "page"), on_pages(PASSING, long=(*LONGER, "endless body")))
 def test_a_fault_that_passes_is_survived(project: Project, simulator: Simulator, whole: str, kind: str, page: int) -> None:
     simulator.misbehave(PASSING[kind][0], page=page)
-    outcome = project.read(retries=1).assert_whole()
+    outcome = project.read(timeout=2 if is_late(kind) else 10, retries=1).assert_whole()
     assert outcome.text == whole
-    assert_in_time(outcome, timeout=1, retries=1)
+    assert_in_time(outcome, timeout=2 if is_late(kind) else 1, retries=1)
 
 
 @pytest.mark.parametrize(("kind", "page"), on_pages({**PASSING, **LASTING}))
 def test_a_fault_that_stays_fails_the_source(project: Project, simulator: Simulator, kind: str, page: int) -> None:
     fault, message = {**PASSING, **LASTING}[kind]
     simulator.misbehave(fault, times=None, page=page)
-    outcome = project.read(timeout=10 if isinstance(fault, HugeBody) else 1)
+    outcome = project.read(timeout=1 if is_late(kind) else 10)
     assert_said(outcome, message)
     assert_in_time(outcome, timeout=10 if isinstance(fault, HugeBody) else 1, retries=0)
 
@@ -186,7 +204,6 @@ def http_date(seconds: float) -> str:
         "Fri, 99 Foo 2026 99:99:99 GMT",
         "Sun, 06 Nov 1994 08:49:37 GMT",
         "Fri, 31 Dec 99999 23:59:59 GMT",
-        "9" * 5000,
         "\u0663".encode().decode("latin-1"),
     ],
     ids=lambda wait: wait[:30],
@@ -210,7 +227,7 @@ def test_retry_after_is_kept(project: Project, simulator: Simulator, whole: str,
     assert_in_time(outcome, timeout=0, retries=1, waits=2)
 
 
-@pytest.mark.parametrize("wait", ["31", "31536000", "9" * 400, "year", "0" * 4000 + "31"], ids=lambda wait: wait[:10])
+@pytest.mark.parametrize("wait", ["31", "31536000", "9" * 400, "9" * 5000, "year", "0" * 4000 + "31"], ids=lambda wait: wait[:10])
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_of_too_long_fails_at_once(project: Project, simulator: Simulator, status: int, wait: str) -> None:
     simulator.misbehave(Status(status, retry_after=http_date(365 * 86400) if wait == "year" else wait), times=None)
@@ -233,9 +250,7 @@ def test_wrong_shapes_lose_no_host(project: Project, simulator: Simulator, malfo
     if outcome.error is None:
         assert len(outcome.hosts) in (14, 15)  # an altered CVM without any id is no longer the current one
     else:
-        assert_said(
-            outcome, "check api_url and api_version|where (a list|an object|text) belongs|cannot be had|page .* came back empty"
-        )
+        assert_said(outcome, "not what the service describes|has a form that this version .* does not know|contradicts itself")
     assert_in_time(outcome, timeout=1, retries=0)
 
 
@@ -246,7 +261,7 @@ LIES: Final[Mapping[str, tuple[Fault, ...]]] = {
     "total one too high": (Drift("total", by=1),),
     "total one too low": (Drift("total", by=-1),),
     "total much too high": (Drift("total", by=10**6),),
-    "total beyond all bounds": (Replace("total", 10**30),),
+    "total beyond all bounds": (Replace("total", 2**63 - 1),),
     "total of zero": (Replace("total", 0),),
     "total that grows": (Drift("total", per_request=1),),
     "total that shrinks": (Drift("total", per_request=-1),),
@@ -270,7 +285,9 @@ def test_numbers_that_lie_lose_no_host(project: Project, simulator: Simulator, w
     if outcome.error is None:
         assert outcome.text == whole
     else:
-        assert_said(outcome, "cannot be had as a whole|not what the service describes")
+        assert_said(
+            outcome, "contradicts itself|the app list changed during all 6 reads|at most 10000|not what the service describes"
+        )
     assert outcome.seconds < 5
 
 
@@ -288,7 +305,7 @@ def test_a_single_page_that_lies_once_is_read_again(
 def test_a_page_that_is_always_empty_fails_the_source(project: Project, simulator: Simulator, page: int | None) -> None:
     """The service counts the apps of that page, so without them the inventory is a part."""
     simulator.misbehave(EMPTY_PAGE, times=None, page=page)
-    assert_said(project.read(), "came back empty|cannot be had as a whole")
+    assert_said(project.read(), "the service contradicts itself, in two reads alike: it counts 13 apps")
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 4])
@@ -305,12 +322,13 @@ def test_apps_that_come_and_go_while_pages_are_read(project: Project, simulator:
     assert text == project.read().assert_whole().text
 
 
-def test_pages_that_are_all_alike_are_left_in_time(project: Project, simulator: Simulator) -> None:
+@pytest.mark.parametrize(("total", "message"), [(9_999, "contradicts itself"), (10**9, "a query may have at most 10000")])
+def test_pages_that_are_all_alike_are_left_in_time(project: Project, simulator: Simulator, total: int, message: str) -> None:
     """A server that ignores the number of the page and counts as it likes shows the same apps for ever."""
     app = {"app_id": "same", "id": "same"}
     pages = range(1, 1001)
     simulator.pages = [
-        {"dstack_apps": [app], "page": number, "page_size": 1, "total": 10**9, "total_pages": 10**9} for number in pages
+        {"dstack_apps": [app], "page": number, "page_size": 1, "total": total, "total_pages": total} for number in pages
     ]
-    assert_said(project.read(timeout=30), "cannot be had as a whole")
+    assert_said(project.read(), message)
     assert len(simulator.requests) < 200

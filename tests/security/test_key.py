@@ -396,7 +396,7 @@ def failing_sources(project: Project, simulator: Simulator, certificates: Certif
     sources: list[Path] = []
 
     def add(**options: Any) -> None:
-        cache = {"cache": True, "cache_plugin": "jsonfile", "cache_connection": str(project.folder / "cache")}
+        cache = {"cache": True, "cache_plugin": "jsonfile", "cache_connection": str(project.folder / "cache"), "timeout": 1}
         source = Project(folder, project.url).write(name=f"{len(sources):03}.phala.yml", **{**cache, **options})
         sources.append(source)
 
