@@ -138,7 +138,7 @@ def _cvms(draw: st.DrawFn, template: Mapping[str, Any], identity: str) -> dict[s
     optional = draw(
         st.fixed_dictionaries({}, optional={"instance_id": texts, "id": texts, "app_id": texts, "deleted_at": st.none() | texts})
     )
-    cvm = {**draw(_records(fields)), **optional, "vm_uuid": identity + draw(texts)}
+    cvm = {"status": None, **draw(_records(fields)), **optional, "vm_uuid": identity + draw(texts)}
     return {**cvm, "instance_id": f"{identity}{optional['instance_id']}"} if "instance_id" in optional else cvm
 
 

@@ -21,6 +21,7 @@ HOST_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 GROUP_NAME: Final = re.compile(r"(?!\d)\w+")
 RESERVED_NAMES: Final = ("localhost", "all", "ungrouped", "_meta")
 ADDRESS: Final = re.compile(r"[0-9a-z]{1,57}-22(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
+NO_ADDRESS: Final = "no-gateway-address.invalid."
 REPLACED: Final = re.compile("[\ud800-\udfff\ufffd]+")
 
 try:
@@ -110,11 +111,11 @@ def assert_marked_rightly(outcome: Outcome) -> None:
 def assert_connections_checked(outcome: Outcome) -> None:
     """Assert that what reaches a command line is either an address of the strict pattern or a refusal."""
     for name, variables in outcome.hosts.items():
-        if "ansible_host" in variables:
+        if variables["ansible_host"] == NO_ADDRESS:
+            assert "exit 1" in variables["ansible_ssh_common_args"]
+        else:
             assert ADDRESS.fullmatch(variables["ansible_host"]), f"{name}: {variables['ansible_host']!r}"
             assert "ansible_ssh_common_args" not in variables
-        else:
-            assert "exit 1" in variables["ansible_ssh_common_args"]
         assert set(filter(is_connection_variable, variables)) <= {"ansible_host", "ansible_port", "ansible_ssh_common_args"}
 
 

@@ -104,7 +104,7 @@ def test_text_of_a_mebibyte_arrives_unchanged(project: Project, simulator: Simul
     simulator.fleet = [{**app, "name": text, "current_cvm": None, "cvms": [cvm]}]
     outcome = project.read(timeout=30, group_by=["app", "status"]).assert_whole()
     ((name, variables),) = outcome.hosts.items()
-    assert name.endswith("A" * 2**20)
+    assert len(name) == 200
     assert [variables[f"phala_{field}"] for field in ("name", "app_name", "status")] == [text] * 3
     assert variables["phala_tomorrow"] == {text: text}
     render_everything(outcome)

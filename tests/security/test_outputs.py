@@ -37,11 +37,12 @@ def pair(request: pytest.FixtureRequest) -> tuple[tuple[str, str], ...]:
 
 @pytest.fixture
 def sources(project: Project, simulator: Simulator, canary: Path, pair: tuple[tuple[str, str], ...]) -> list[str]:
-    """Write a source per shape, each with names of its own, and return the arguments that take both."""
+    """Write a source per shape, each with names and ids of its own, and return the arguments that take both."""
     texts = hostile_texts(canary, long=1000).values()
     arguments: list[str] = []
     for shape, use in pair:
-        simulator.add_account(f"{shape}-key", [next(apps_with(text, number, shape)) for number, text in enumerate(texts)])
+        apps = [next(apps_with(text, number, shape, ids=f"{text} {shape}")) for number, text in enumerate(texts)]
+        simulator.add_account(f"{shape}-key", apps)
         naming = {"group": f"{shape}_cvms", "group_by": [], "hostnames": [f"{shape}-{{{{ name }}}}"]}
         access = {"api_version": SHAPES[shape], "api_key": f"{shape}-key", "timeout": 30}
         arguments += ["-i", str(project.write(name=f"{shape}.phala.yml", **{**USES[use], **naming, **access}))]

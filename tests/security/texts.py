@@ -37,7 +37,7 @@ def hostile_texts(canary: Path | str, *, long: int = 2**14) -> dict[str, str]:
         "comment": "before {# hidden #} after",
         "raw block": f"{{% raw %}}{{{{ {run} }}}}{{% endraw %}}{{{{ {run} }}}}",
         "header": f"{header}\n[[ {run} ]]",
-        "header in capitals": f"#JINJA2:variable_start_string:'[[',variable_end_string:']]'\n[[ {run} ]]",
+        "header in capitals": f"#JINJA2:variable_start_string:'[[',variable_end_string:']]'\n[[ {run} ]] in capitals",
         "header after blanks": f" \t\r\n\u00a0{header}\n[[ {run} ]]",
         "header of other delimiters": f"#jinja2:block_start_string:'(%',block_end_string:'%)'\n(% set ran = {run} %)ran",
         "line statements": f"#jinja2:line_statement_prefix:'%'\n% set ran = {run}",
@@ -75,11 +75,14 @@ def hostile_texts(canary: Path | str, *, long: int = 2**14) -> dict[str, str]:
     }
 
 
-def apps_with(text: str, number: int, shape: str) -> Iterator[dict[str, Any]]:
-    """Yield an app that has the text in every field, and one that keeps ids and places as the service gives them."""
+def apps_with(text: str, number: int, shape: str, *, ids: str | None = None) -> Iterator[dict[str, Any]]:
+    """Yield an app that has the text in every field, and one that keeps ids and places as the service gives them.
+
+    The first app has the text as its ids, too, unless ``ids`` says otherwise.
+    """
     make = _flat_app if shape == "flat" else _nested_app
-    for ids, turn in ((text, 1), (None, 2)):
-        yield make(text, ids, 10 * number + turn)
+    yield make(text, ids or text, 10 * number + 1)
+    yield make(text, None, 10 * number + 2)
 
 
 def core_of(app: dict[str, Any], cvm: dict[str, Any], shape: str) -> dict[str, Any]:
