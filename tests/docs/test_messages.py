@@ -39,7 +39,7 @@ from ansible_collections.phala.cloud.tests.simulator.faults import (
     Status,
 )
 
-from .fleet import FLEET, KEY
+from .fleet import FLEET, KEY, OTHER_KEY
 from .pages import DOCS, ROOT, rows
 from .shell import Shell
 
@@ -98,11 +98,18 @@ class Trouble:
 Provoke = Callable[[Trouble], None]
 
 
-def another_source(trouble: Trouble) -> None:
-    """Load this source after one that has put a machine into a group which it makes too."""
-    (trouble.folder / "a-hosts").write_text("[status_running]\nmachine\n", encoding="utf-8")
-    (trouble.folder / "b.phala.yml").write_text("plugin: phala.cloud.phala\n", encoding="utf-8")
-    trouble.displayed += load(trouble.monkeypatch, [trouble.folder / "a-hosts", trouble.folder / "b.phala.yml"]).displayed
+def beside(first: str | dict[str, Any], *apps: App, **options: Any) -> Provoke:
+    """Load an account that has these apps after another source: a static one, or one of this plugin with these options."""
+
+    def provoke(trouble: Trouble) -> None:
+        trouble.simulator.fleet = apps or FLEET
+        sources = [trouble.folder / ("hosts" if isinstance(first, str) else "a.phala.yml"), trouble.folder / "b.phala.yml"]
+        for path, content in zip(sources, (first, options), strict=True):
+            text = content if isinstance(content, str) else yaml.safe_dump({"plugin": "phala.cloud.phala", **content})
+            path.write_text(text, encoding="utf-8")
+        trouble.displayed += load(trouble.monkeypatch, sources).displayed
+
+    return provoke
 
 
 def given(source: str = "", **options: Any) -> Provoke:
@@ -264,11 +271,6 @@ def through_socks(trouble: Trouble) -> None:
     trouble.load(api_url="https://nowhere.example.org/api/v1")
 
 
-def encoded(trouble: Trouble) -> None:
-    trouble.simulator.encodings = ("deflate",)
-    trouble.load()
-
-
 def changing_always(trouble: Trouble) -> None:
     trouble.simulator.evolve = lambda fleet, request: (*fleet[1:], App(name=request.id, cvms=(Cvm(name=request.id),)))
     trouble.load(page_size=1)
@@ -279,6 +281,21 @@ def waiting_long(trouble: Trouble) -> None:
     trouble.misbehave(Status(429, retry_after=1), times=1, retries=1)
 
 
+def with_libressl(trouble: Trouble) -> None:
+    program = trouble.folder / "openssl"
+    program.write_text("#!/bin/sh\necho LibreSSL 3.3.6\n", encoding="utf-8")
+    program.chmod(0o755)
+    trouble.load(gateway_openssl="./openssl")
+
+
+def naming_the_next(trouble: Trouble) -> None:
+    """Load CVMs of which each, once it has digits, is in a group with the name of the next one."""
+    names = [f"h{number}" for number in range(9)]
+    key = "'h0' if inventory_hostname == 'h0' else 'h' ~ (phala_name[1:] | int + 1) if '-' in inventory_hostname else ''"
+    apps = (App(name=name, cvms=(Cvm(name=name),)) for name in names)
+    trouble.have(*apps, keyed_groups=[{"key": key, "prefix": "", "separator": ""}])
+
+
 def deep(levels: int) -> Any:
     value: Any = "bottom"
     for _level in range(levels):
@@ -286,6 +303,10 @@ def deep(levels: int) -> Any:
     return value
 
 
+ONE = App(name="a", cvms=(Cvm(name="same", vm_uuid="1" * 32),))
+TWO = App(name="b", cvms=(Cvm(name="same", vm_uuid="2" * 32),))
+BY_APP_NAME = [{"key": "phala_app_name", "prefix": "", "separator": ""}]
+VAULTED = "group_prefix: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  3132\n"
 REPLICAS = App(name="pair", cvms=(Cvm(name="one", instance_id=None), Cvm(name="two", instance_id=None)))
 
 CASES: Mapping[str, Provoke] = {
@@ -300,6 +321,25 @@ CASES: Mapping[str, Provoke] = {
     "…: '…' is not possible: did you mean '…'?": given(connect_with="gatway"),
     "…: … is out of range, it takes from … to …": given(page_size=500),
     "…: expected a Jinja2 expression, got …: write it in quotes": given(compose={"one": 1}),
+    "compose: … cannot be a variable's name: use letters, digits and _, no digit at the start, and no word of Jinja2 or Python": (
+        given(compose={"a-b": "1"})
+    ),
+    "compose.…: Ansible sets this variable itself. Choose another name, or set 'hostnames' for the host's name.": given(
+        compose={"inventory_hostname": "phala_name"}
+    ),
+    "…: expected the name of a group, got …: write it in quotes": given(groups={1: "true"}),
+    "…: '…' is reserved for this machine, for Ansible or for the gateway. Choose another name.": given(
+        groups={"localhost": "true"}
+    ),
+    "…: '…' looks like a template, but this option does not accept one: write the text itself": given(group="{{ team }}"),
+    "…: the vaulted value cannot be opened: pass its password with --ask-vault-pass or --vault-password-file": given(VAULTED),
+    "gateway_domain: '…' is neither one of allowed_gateway_domains nor below one": given(
+        gateway_domain="gateway.example.com", allowed_gateway_domains=["example.org"]
+    ),
+    "allowed_gateway_domains[…]: expected a domain such as 'example.org', got …": given(allowed_gateway_domains=[1]),
+    "allowed_gateway_domains[…]: '…' is not a plain domain such as 'example.org', without port or wildcard": given(
+        allowed_gateway_domains=["*.example.org"]
+    ),
     "keyed_groups[…]: expected a dictionary with a 'key', got …": given(keyed_groups=["region"]),
     "keyed_groups[…].key: expected a Jinja2 expression, got …: write it in quotes": given(keyed_groups=[{"prefix": "region"}]),
     "keyed_groups[…]: unknown key '…'. Did you mean '…'?": given(keyed_groups=[{"key": "phala_region", "seperator": "-"}]),
@@ -310,9 +350,8 @@ CASES: Mapping[str, Provoke] = {
         hostvars_prefix="ansible_"
     ),
     "hostvars_suffix: '…' cannot end a variable's name: use letters, digits and _": given(hostvars_suffix="-x"),
-    "group: '…' cannot name the group of all CVMs: use letters, digits and _, not 'all', 'ungrouped' or '_meta'": given(
-        group="all"
-    ),
+    "group: '…' cannot name the group of all CVMs: use letters, digits and _, not 'all', 'ungrouped', '_meta' or a name of"
+    " this machine": given(group="all"),
     "group: '…' would be taken for a group of group_by, whose names begin '…'": given(group="region_all"),
     "gateway_domain: '…' is no domain name such as 'gateway.example.org' or '...:8443'": given(
         gateway_domain="https://gateway.example.org"
@@ -351,6 +390,13 @@ CASES: Mapping[str, Provoke] = {
     "…: is empty, which would mean every CVM: remove it or write a filter": given(include_filters=[{}]),
     "…: expected a dictionary of filters, got …": given(exclude_filters=["prod7"]),
     "…: expected text, got …: write it in quotes": given(filters={"base_image": 0.5}),
+    "unknown filter '…'. '…' is an option: write it at the top level.": given(filters={"timeout": 5}),
+    "…: '…' is one text: write a list, such as […]": given(filters={"region": "US-WEST-1,US-EAST-1"}),
+    "filters with lists of … make … combinations, and at most … are possible. Use shorter lists, or conditions in"
+    " host_filters.": given(filters={"node": [f"prod{number}" for number in range(21)]}),
+    "…: the result has … hosts, and min_hosts requires …. Check the filters and the account, or lower min_hosts.": given(
+        min_hosts=100
+    ),
     "…: expected true or false, got …": given(filters={"listed": "maybe"}),
     "exclude_filters[…].search: only the service can search, so it cannot exclude": given(exclude_filters=[{"search": "web"}]),
     'exclude_filters[…].… cannot be decided: the response does not show a CVM\'s …. Set api_version: "2025-10-28", which does, or'
@@ -363,6 +409,9 @@ CASES: Mapping[str, Provoke] = {
     "host_filters: '…' gave …, neither true nor false: write a comparison, such as 'phala_is_dev is true' or"
     " '(phala_vcpu or 0) >= 4'": given(host_filters=["phala_vcpu"]),
     "….…: '…' matched no CVM; there are …": given(filters={"region": "US-WST-1"}),
+    "….…: '…' matched no CVM; there are …. A filter has no wildcards. Write the whole value, or a condition in host_filters.": (
+        given(filters={"region": "US-*"})
+    ),
     "exclude_filters[…].…: '…' matched no CVM. Did you mean '…'?": given(exclude_filters=[{"region": "US-WST-1"}]),
     "The account has no CVM that matches these filters: …": holding(filters={"region": "x", "node": "y"}),
     "No hosts: of the CVMs that the service returned, …. Correct the filters. -vv shows what each CVM does not match": given(
@@ -373,7 +422,9 @@ CASES: Mapping[str, Provoke] = {
     ),
     "….os_type: expected 'dev' or 'prod', got …": given(filters={"os_type": "test"}),
     # Names and groups
-    "… failed for every host (…)": given(compose={"ansible_user": "admin"}),
+    "… failed for every host (…). Correct the expression, or remove it.": given(groups={"web": "'web' in phala_nme"}),
+    "compose.… failed for every host (…). Correct the name of the variable, or write a text in quotes of its own:"
+    " \"'…'\".": given(compose={"ansible_user": "admin"}),
     "…: '…' is not a Jinja2 expression: …": given(compose={"a": "{{ phala_name }}"}),
     "hostnames: '…' is not a Jinja2 template: …": given(hostnames=["{{ name"]),
     "hostnames: is empty: name at least one variable, such as 'name'": given(hostnames=[]),
@@ -384,13 +435,41 @@ CASES: Mapping[str, Provoke] = {
     " separator or parent_group of keyed_groups": given(
         keyed_groups=[{"key": "'phala'", "prefix": "", "separator": "", "parent_group": "status_running"}]
     ),
-    "host names that were not free got digits of the CVM's vm_uuid; set hostnames to choose others: …": given(
-        hostnames=["app_name"]
+    "Renamed hosts whose names were already taken: …. No host has the plain name now. Set hostnames to choose the names"
+    " yourself": holding(ONE, TWO),
+    "Renamed hosts whose names were already taken: …. The plain name is that of a host of another source. Set hostnames to choose"
+    " the names yourself": beside({"api_key": OTHER_KEY}, App(name="other", cvms=(Cvm(name="shop"),))),
+    "'…' is the name of a host and of a group that groups or keyed_groups make for it, whatever the host is called: set a prefix"
+    " in keyed_groups.": naming_the_next,
+    "different apps of one name share a group: …": holding(
+        App(name="a", cvms=(Cvm(name="a"),)), App(name="a", app_id="b", cvms=(Cvm(name="b"),)), group_by=["app"]
     ),
+    "Renamed groups whose names are reserved for this machine, for Ansible or for hosts of another source: …. To choose the"
+    " names, set a prefix in keyed_groups": holding(App(name="localhost", cvms=(Cvm(name="a"),)), keyed_groups=BY_APP_NAME),
     "different values make the same group name and share the group: …": holding(
         App(name="a", cvms=(Cvm(name="a", node="prod-7"),)), App(name="b", cvms=(Cvm(name="b", node="prod_7"),))
     ),
-    "hosts of another source are in '…' now, with its variables, by groups that it shares; set group_prefix: …": another_source,
+    "hosts of another source are in '…' now, with its variables, by groups that it shares; set group_prefix: …": beside(
+        "[status_running]\nmachine\n"
+    ),
+    "Hosts of another source have the name of a CVM, but are not that CVM: … is not …. Use the new names in the other source": (
+        beside("[databases]\nsame\n", ONE, TWO)
+    ),
+    "CVMs take over hosts of another source that have their own connection: …. Rename those hosts, or set hostnames": beside(
+        "[databases]\nsame ansible_host=192.0.2.7\n", ONE
+    ),
+    "… lists CVMs that … has listed with other connection settings; those of … apply: …. Leave the CVMs out of one of the files,"
+    " or connect in the same way in both": beside({}, ssh_port=2222, group="others"),
+    "the group '…' has other connection variables from …, and … would change how its hosts are reached. Set another 'group' in"
+    " one of the files.": beside({"api_key": OTHER_KEY}, ssh_user="deploy"),
+    "the group '…' has '…' of another source, which would get the connection variables of …. Set another 'group' there, or rename"
+    " the group of the other source.": beside("[phala_gateway]\nmachine\n"),
+    "group: '…' in … is the group in which … keeps its connection variables. Choose another name.": beside(
+        {"api_key": OTHER_KEY}, group="phala_gateway"
+    ),
+    "left out keys that begin with __ansible_, which are Ansible's own: …": holding(
+        App(name="a", cvms=(Cvm(name="a", extra={"__ansible_unsafe": 1}),))
+    ),
     "left out variables that have …: …": holding(App(name="a", cvms=(Cvm(name="a", extra={"deep": deep(70)}),))),
     # The API key
     "there is no API key, and no home folder: set api_key or PHALA_CLOUD_API_KEY, or run 'phala login' with PHALA_CLOUD_DIR"
@@ -417,6 +496,19 @@ CASES: Mapping[str, Provoke] = {
     "profile '…' is not used, because api_key is set too": given(api_key=KEY, profile="work"),
     "… from …: the API key from … was refused; check that it is complete, not revoked, and made for … (the service says: …)"
     " (request id …)": given(api_key="phak_of-nobody"),
+    # Several accounts
+    "…: does not go together with 'accounts'. Move it into the entries.": given(profile="work", accounts=[{"name": "a"}]),
+    "accounts: is empty. Write at least one entry with a 'name' and an 'api_key' or a 'profile'.": given(accounts=[]),
+    "accounts[…]: expected a dictionary with a 'name', got …": given(accounts=["work"]),
+    "accounts[…]: unknown key '…'. Did you mean '…'?": given(accounts=[{"name": "a", "api_keys": KEY}]),
+    "accounts[…].name: expected the account's name, got …: write a text of your choice": given(accounts=[{"api_key": KEY}]),
+    "accounts[…].name: '…' is the name of two accounts. Choose another name.": given(
+        accounts=[{"name": "a", "api_key": KEY}, {"name": "a", "api_key": OTHER_KEY}]
+    ),
+    "accounts[…]: has both 'api_key' and 'profile'. Remove one of them.": given(
+        accounts=[{"name": "a", "api_key": KEY, "profile": "work"}]
+    ),
+    "accounts[…]: the account '…' has no key. Set 'api_key' or 'profile'.": given(accounts=[{"name": "a"}]),
     # The URL
     "…: '…' is no URL, write one such as 'https://cloud-api.phala.com/api/v1'": in_environment("PHALA_CLOUD_API_PREFIX", "phala"),
     "…: holds a user name or password: remove it, the API key is sent apart": given(api_url="https://me:secret@example.org/"),
@@ -432,8 +524,7 @@ CASES: Mapping[str, Provoke] = {
     "GET …: the response is …, not JSON: something in between responded, such as a proxy or a login page; check api_url and the"
     " proxy settings": answered(Html()),
     "GET …: the response is encoded as …, but only gzip was asked for: a server in between changed it; check api_url and the"
-    " proxy settings": encoded,
-    "api_url: … cannot be used: …; correct api_url": given(api_url="https://example.org:0"),
+    " proxy settings": answered(Body(b"{}", headers={"content-encoding": "deflate"})),
     "GET …: the response is not what the service describes: …. Check api_url and api_version.": answered(Body(b"[]")),
     "…/apps: the response has a form that this version of the collection does not know: …. Check api_url and api_version, or"
     " update the collection.": holding({"app_id": "a", "cvms": [{"uid": 1}]}),
@@ -510,12 +601,24 @@ CASES: Mapping[str, Provoke] = {
     "no ansible_host, because its gateway is disabled: …. Enable the gateway of the CVM in the service": holding(
         App(name="a", cvms=(Cvm(name="a", base_image="dstack-dev-0.5.7", gateway_enabled=False),))
     ),
+    "no ansible_host, because its gateway domain is not one of allowed_gateway_domains, or below one: …": given(
+        allowed_gateway_domains=["example.com"]
+    ),
+    "gateway_openssl: '…' is LibreSSL, which cannot check the gateway's host name, so every tunnel fails. Install OpenSSL and set"
+    " gateway_openssl to its path": with_libressl,
     "phala.cloud: this CVM has no gateway address: …. If you connect another way, set connect_with: none, or ansible_host in"
     " compose.": holding(REPLICAS),
     # What -v says
     "…: … CVMs of … apps from … (network, … requests, … retries, … s)": given(verbosity=1),
     "…: … CVMs of … apps from … (cache, … s old)": cached,
     "…: … CVMs of … apps from … (stale cache, … s old)": stale_cache,
+    "….…: '…' matched no CVM": given(filters={"status": "error"}, verbosity=1),
+    "… failed for … of … hosts (…)": given(compose={"gpu": "1 / phala_gpu_count"}, verbosity=1),
+    "Renamed hosts whose names were already taken: …. They are replicas of one app. To choose the names, set hostnames, such as"
+    " '{{ name }}-{{ vm_uuid[:8] }}'": given(hostnames=["app_name"], verbosity=1),
+    "gateway_openssl: '…' was not found, and ssh needs it to reach the hosts: install OpenSSL": given(
+        gateway_openssl="no-such-openssl", verbosity=1
+    ),
     "Page … of … of …: … apps in … s": given(verbosity=2),
     "Read … of at most 6 does not prove that the app list is whole: …": given(page_size=1, verbosity=2),
     "Tried again: …": answered(Status(503), times=1, retries=1, verbosity=2),
@@ -580,6 +683,9 @@ NOT_SHOWN = {
     "-o ServerAliveInterval=60",
     "phala.cloud request",  # of a thread
     "phala.cloud timed request",
+    "| to_json",  # of a template
+    "The offending line",  # of core's messages, likewise the next
+    "An unhandled exception occurred while running the lookup plugin |lookup plugin \\(|The lookup plugin '|The '[^']+' lookup",
 }
 
 
@@ -612,7 +718,7 @@ def documentation(tree: ast.Module) -> Iterator[ast.Constant]:
 
 
 def test_every_text_of_the_code_is_in_the_page() -> None:
-    page = squeeze(PAGE.read_text(encoding="utf-8"))
+    page = squeeze(PAGE.read_text(encoding="utf-8").replace("\\|", "|"))
     ignored = {squeeze(text.strip(EDGES)) for text in NOT_SHOWN}
     missing = [f"{place}: {text}" for place, text in shown_texts() if squeeze(text) not in page and squeeze(text) not in ignored]
     assert not missing, "\n".join(missing)
