@@ -356,6 +356,9 @@ cache_stale: 3600
 #     |  |--@os_type_dev:
 #     |  |  |--web-us-west-1-0ac50d74
 #     |  |  |--web-us-west-1-81449e5d
+#     |  |--@phala_gateway:
+#     |  |  |--web-us-west-1-0ac50d74
+#     |  |  |--web-us-west-1-81449e5d
 #     |  |--web-us-west-1-0ac50d74
 #     |  |--web-us-west-1-81449e5d
 #     |--@kms_phala:
