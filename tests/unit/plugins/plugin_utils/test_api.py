@@ -92,7 +92,9 @@ class Transport:
         self.requests.append(request)
         self.options.append(options)
         self.times.append(time.monotonic())
-        reply = self.replies.pop(0) if self.replies else Reply()
+        if not self.replies:
+            return reply_to(request, Reply())
+        reply = self.replies.pop(0)
         if isinstance(reply, Exception):
             raise reply
         return reply_to(request, reply)
@@ -224,7 +226,7 @@ def test_local_mistake_is_said_before_the_first_request(
     monkeypatch.setenv(variable, value)
     error = failure()
     assert str(error).startswith(message)
-    assert type(error) is ApiError
+    assert error.__class__ is ApiError
     assert transport.requests == []
 
 
@@ -241,7 +243,7 @@ def test_failure_names_the_account_and_hides_the_key(transport: Transport) -> No
     transport.replies = [Reply({"detail": f"no {KEY}"}, 400)]
     error = failure(account=Account(name="prod"))
     assert str(error) == f"account 'prod': 400 from {APPS}: the service refused the request (the service says: no ***)"
-    assert type(error) is ApiError
+    assert error.__class__ is ApiError
 
 
 def test_key_in_a_url_is_masked_in_every_message(transport: Transport) -> None:
@@ -258,7 +260,7 @@ def test_tries_are_counted(transport: Transport, retries: int) -> None:
     error = failure(retries=retries)
     tried = f" (tried {retries + 1} times)" if retries else ""
     assert str(error) == f"503 from {APPS}: the service is not available now; try again later{tried}"
-    assert type(error) is UnavailableError
+    assert error.__class__ is UnavailableError
     assert len(transport.requests) == retries + 1
 
 
@@ -502,7 +504,7 @@ def test_timeout_is_for_the_request_as_a_whole(play: Play) -> None:
         error = failure(account=local(server.port), timeout=1, retries=0)
     assert 0.9 < time.monotonic() - started < 3
     assert "no complete response within 1 s" in str(error)
-    assert type(error) is UnavailableError
+    assert error.__class__ is UnavailableError
 
 
 def test_name_that_is_looked_up_forever_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -582,7 +584,7 @@ def test_bundle_that_cannot_be_used_is_a_local_mistake(tmp_path: Path, monkeypat
     with serving(silent) as server:
         error = failure(account=Account(url=f"https://127.0.0.1:{server.port}/"))
     assert str(error).startswith(f"REQUESTS_CA_BUNDLE: {tmp_path / bundle} cannot be used (")
-    assert type(error) is ApiError
+    assert error.__class__ is ApiError
 
 
 def test_key_log_in_a_missing_folder_is_a_local_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -642,7 +644,7 @@ def test_other_certificate_is_refused(authority: trustme.CA, ca_path: str, name:
     assert str(error).startswith(f"GET {account.url}/apps: the certificate of 127.0.0.1 was not accepted: ")
     assert reason in str(error).partition("not accepted: ")[2]
     assert str(error).endswith("; set ca_path if a CA of your own signs it")
-    assert type(error) is UnavailableError
+    assert error.__class__ is UnavailableError
 
 
 def test_plain_http_port_is_said() -> None:
@@ -668,4 +670,4 @@ def test_proxy_that_refuses_is_said_without_its_password(monkeypatch: pytest.Mon
     assert str(error) == (
         f"GET {APPS}: the proxy did not connect: Tunnel connection failed: {reason}; check HTTPS_PROXY and NO_PROXY"
     )
-    assert type(error) is UnavailableError
+    assert error.__class__ is UnavailableError

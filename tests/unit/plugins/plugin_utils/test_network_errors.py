@@ -100,7 +100,7 @@ PASSING = [
 def test_failure_that_may_pass(error: Exception, expected: str) -> None:
     made = error_for(error)
     assert str(made) == f"GET {URL}: {expected}"
-    assert type(made) is UnavailableError
+    assert made.__class__ is UnavailableError
     assert (made.may_pass, made.retry_after, made.is_throttled) == (True, None, False)
 
 
@@ -121,14 +121,14 @@ def test_certificate_that_is_refused_stays_so(error: Exception, reason: str) -> 
     assert str(made) == (
         f"GET {URL}: the certificate of service.example was not accepted: {reason}; set ca_path if a CA of your own signs it"
     )
-    assert type(made) is UnavailableError
+    assert made.__class__ is UnavailableError
     assert not made.may_pass
 
 
 def test_tls_that_fails_stays_so() -> None:
     made = error_for(wrapped(SSLError(ssl.SSLError(1, "[SSL] wrong version number"))))
     assert str(made) == f"GET {URL}: no TLS connection: [SSL] wrong version number; check that api_url names an https port"
-    assert type(made) is UnavailableError
+    assert made.__class__ is UnavailableError
     assert not made.may_pass
 
 
@@ -139,7 +139,7 @@ def test_proxy_that_does_not_connect_is_named_without_its_password(kind: str) ->
     assert str(made) == (
         f"GET {URL}: the proxy did not connect: Tunnel connection failed: 407 ***; check HTTPS_PROXY and NO_PROXY"
     )
-    assert type(made) is UnavailableError
+    assert made.__class__ is UnavailableError
     assert made.may_pass
 
 
@@ -167,7 +167,7 @@ def with_bundle(path: Path) -> Route:
 def test_bundle_that_cannot_be_used_is_a_local_mistake(error: Exception, tmp_path: Path) -> None:
     made = error_for(error, with_bundle(tmp_path / "none.pem"))
     assert str(made).startswith(f"ca_path: {tmp_path}/none.pem cannot be used (No such file or directory)")
-    assert type(made) is ApiError
+    assert made.__class__ is ApiError
     assert not made.may_pass
 
 

@@ -263,7 +263,7 @@ def test_fails_at_once_if_pages_contradict_counts_twice(respond: Respond, fault:
     service = Service(respond)
     with pytest.raises(ApiError) as raised:
         fetch(service, concurrency=concurrency)
-    assert type(raised.value) is ApiError
+    assert raised.value.__class__ is ApiError
     assert fault in str(raised.value)
     assert service.log.count(1) == 2
     assert len(service.log) <= 2 * (6 + concurrency)

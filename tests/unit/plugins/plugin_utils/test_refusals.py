@@ -91,7 +91,7 @@ def error_for(status: int, body: Any = "", **headers: str) -> ApiError:
 def test_refusal_says_what_to_do(status: int, body: Any, expected: str) -> None:
     error = error_for(status, body)
     assert str(error) == f"{status} from {URL}: {expected}"
-    assert type(error) is ApiError
+    assert error.__class__ is ApiError
     assert (error.may_pass, error.retry_after, error.is_throttled) == (False, None, False)
 
 
@@ -133,7 +133,7 @@ def test_redirect_shows_where_it_points() -> None:
 def test_status_that_may_pass(status: int, reason: str) -> None:
     error = error_for(status)
     assert str(error) == f"{status} from {URL}: {reason}; try again later"
-    assert type(error) is UnavailableError
+    assert error.__class__ is UnavailableError
     assert (error.may_pass, error.retry_after, error.is_throttled) == (True, None, status == 429)
 
 
@@ -156,7 +156,7 @@ def test_pause_that_is_too_long_is_said(text: str, seconds: str) -> None:
 
 @pytest.mark.parametrize("status", [600, 499, 799])
 def test_other_status_does_not_pass(status: int) -> None:
-    assert type(error_for(status)) is ApiError
+    assert error_for(status).__class__ is ApiError
 
 
 # The forms of an error

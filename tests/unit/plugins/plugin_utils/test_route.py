@@ -208,7 +208,7 @@ def test_socks_proxy_without_its_package_is_said(scheme: str, monkeypatch: pytes
     assert message.startswith("HTTPS_PROXY: a SOCKS proxy needs the Python package PySocks; install it for ")
     assert "'requests[socks]'" in message
     assert "s3cr3t" not in message
-    assert type(raised.value) is ApiError
+    assert raised.value.__class__ is ApiError
 
 
 # Files that TLS needs

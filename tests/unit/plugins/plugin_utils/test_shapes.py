@@ -94,8 +94,8 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 
 
-def read(raw: dict[str, Any], app: dict[str, Any] = APP) -> dict[str, Any]:
-    return dict(shape_of(raw).read(raw, app, True))
+def read(raw: dict[str, Any], app: dict[str, Any] | None = None) -> dict[str, Any]:
+    return dict(shape_of(raw).read(raw, app or APP, True))
 
 
 @every_shape

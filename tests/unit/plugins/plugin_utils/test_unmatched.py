@@ -32,13 +32,13 @@ def app(*cvms: dict[str, Any]) -> dict[str, Any]:
     return {"id": "prj_1", "app_id": "a1", "name": "web", "cvms": list(cvms)}
 
 
-def report(filters: dict[str, Any], *apps: Any, options: Any = OPTIONS, exclude: bool = False) -> list[tuple[str, str]]:
+def report(filters: dict[str, Any], *apps: Any, options: Any = None, exclude: bool = False) -> list[tuple[str, str]]:
     """Return the level and text of each message about one dictionary of filters."""
     entry = {name: tuple(values) for name, values in filters.items()}
     entries = [] if exclude else [("filters", entry)]
     queries = single_valued(entry) if entries else [{}]
     found = find_unmatched(entries, [entry] if exclude else [], queries, [list(apps) for _query in queries])
-    diagnostics = report_unmatched(found, options, has_cvms=bool(apps))
+    diagnostics = report_unmatched(found, OPTIONS if options is None else options, has_cvms=bool(apps))
     return [(Level(diagnostic.level).name, shown(diagnostic, str)) for diagnostic in diagnostics]
 
 
