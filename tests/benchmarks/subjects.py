@@ -95,7 +95,8 @@ class Bench:
 
     def phala(self, hosts: int, *, rounds: int, delay: float = 0.0, subject: str = COLD, **options: Any) -> Case:
         source = self._write(subject, hosts, delay, "phala", self._phala_options(hosts, delay) | options)
-        case = self.loading(subject, hosts, [source], delay=delay, rounds=rounds, listed=host_count(hosts))
+        listed = hosts if subject == NEWEST_VERSION else host_count(hosts)  # there, every CVM has an id
+        case = self.loading(subject, hosts, [source], delay=delay, rounds=rounds, listed=listed)
         return replace(case, pages=page_count(self.services.url(PHALA, hosts, delay)))
 
     def newest(self, hosts: int, *, rounds: int) -> Case:
