@@ -111,7 +111,10 @@ def read_request(connection: socket.socket) -> bytes:
 
 @contextmanager
 def unreachable_port() -> Iterator[int]:
-    """Yield a port of every loopback address at which connections are neither taken nor refused, as behind a firewall."""
+    """Yield a port of every loopback address at which connections are neither taken nor refused, as behind a firewall.
+
+    What fills its backlog is addressed to 127.0.0.2, so any connection to another address is a test's own.
+    """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("0.0.0.0", 0))
@@ -120,7 +123,7 @@ def unreachable_port() -> Iterator[int]:
         for _filler in range(BACKLOG_FILLERS):
             filler = stack.enter_context(socket.socket())
             filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", port))
+            filler.connect_ex(("127.0.0.2", port))
         yield port
 
 

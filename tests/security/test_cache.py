@@ -375,9 +375,7 @@ def test_two_runs_at_once(cached: CachedProject, simulator: Simulator, kind: str
 
 @pytest.mark.parametrize("kills", [2, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
-def test_a_run_that_is_killed_while_it_writes_loses_nothing(
-    cached: CachedProject, simulator: Simulator, number: signal.Signals, kills: int
-) -> None:
+def test_a_run_that_is_killed_while_it_writes_loses_nothing(cached: CachedProject, number: signal.Signals, kills: int) -> None:
     source = cached.write(timeout=30)
     moments = random.Random(17)
     for _kill in range(kills):
@@ -388,8 +386,7 @@ def test_a_run_that_is_killed_while_it_writes_loses_nothing(
             assert process.stdout.readline().startswith(b"14 ")
             time.sleep(moments.random() / 2)
             process.send_signal(number)
-        simulator.clear()
-        outcome = cached.read(timeout=30).assert_whole()
+        outcome = cached.read(timeout=30, verbosity=1).assert_whole()
         assert len(outcome.hosts) == 14
-        assert not simulator.requests
-        assert not any("cache" in text for text in outcome.displayed)
+        (origin,) = [text for text in outcome.displayed if "cache" in text]
+        assert "(cache, " in origin
