@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["REQUESTS_IMPORT_ERROR", "ApiError", "Client", "Response", "UnavailableError", "library_problem"]
 
 USER_AGENT = f"phala.cloud/{COLLECTION_VERSION} (ansible-core/{core_version})"
+SECONDS_TO_LOAD_CERTIFICATES = 0.2
 
 _quiet = threading.local()
 
@@ -104,6 +105,8 @@ class Client:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
+        if kind is KeyboardInterrupt:
+            time.sleep(SECONDS_TO_LOAD_CERTIFICATES)  # the process crashes if it ends while a thread is at this in OpenSSL
 
     def url(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> str:
         """Return the URL of an endpoint below the base URL, such as ``/apps``."""

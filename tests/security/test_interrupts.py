@@ -60,12 +60,13 @@ class FilterModule:
 
 
 def interrupt(
-    project: Project, source: Path, reached: Callable[[], Any], env: dict[str, str] | None = None
+    project: Project, source: Path, reached: Callable[[], Any], *, env: dict[str, str] | None = None, pause: float = 0.1
 ) -> tuple[Completed, float]:
-    """List the source, send a SIGINT once the phase is reached, and return what came of it and how long that took."""
+    """List the source, send a SIGINT a moment after the phase is reached, and return what came of it and how long that took."""
     with start("ansible-inventory", "-i", str(source), "--list", folder=project.folder, env=env) as process:
         try:
             wait_until(reached, process)
+            time.sleep(pause)
             started = time.monotonic()
             process.send_signal(signal.SIGINT)
             stdout, stderr = process.communicate(timeout=SECONDS_TO_REACH)
@@ -80,12 +81,11 @@ def wait_until(reached: Callable[[], Any], process: subprocess.Popen[bytes]) -> 
         assert process.poll() is None, decoded(process.communicate()[1])
         assert time.monotonic() < limit, "the phase was not reached"
         time.sleep(0.01)
-    time.sleep(0.1)
 
 
 def assert_ends(project: Project, source: Path, reached: Callable[[], Any], *, env: dict[str, str] | None = None) -> None:
     for _attempt in range(TRIES):
-        completed, seconds = interrupt(project, source, reached, env)
+        completed, seconds = interrupt(project, source, reached, env=env)
         assert_interrupted(completed)
         if seconds < SECONDS_TO_END:
             return
@@ -178,6 +178,16 @@ def test_while_tls_is_agreed_on(project: Project) -> None:
         source = project.write(api_url=server.url.replace("http:", "https:"), timeout=30)
         with counting(server) as reached:
             assert_ends(project, source, reached)
+
+
+@pytest.mark.slow
+def test_while_certificates_are_loaded(project: Project) -> None:
+    with serving(silent) as server:
+        source = project.write(api_url=server.url.replace("http:", "https:"), timeout=30)
+        with counting(server) as reached:
+            for milliseconds in range(20):
+                completed, _seconds = interrupt(project, source, reached, pause=milliseconds / 1000)
+                assert_interrupted(completed)
 
 
 @contextmanager
