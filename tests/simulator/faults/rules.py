@@ -18,10 +18,12 @@ class Request(Protocol):
     """The part of a request that decides whether a fault applies."""
 
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """The path of its URL."""
 
     @property
-    def page(self) -> int: ...
+    def page(self) -> int:
+        """The page that it asks for."""
 
 
 class Showing(NamedTuple):
