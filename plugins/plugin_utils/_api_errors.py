@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import cut
 
 Mask = Callable[[str], str]  # returns the text without the API key
 
@@ -46,5 +47,4 @@ def shown(text: Any, mask: Mask, *, limit: int = SHOWN_CHARACTERS) -> str:
 
     The key is masked before the text is cut, or a part of it would remain at the cut.
     """
-    safe = "".join(character if character.isprintable() else "?" for character in mask(str(text)))
-    return safe if len(safe) <= limit else f"{safe[:limit]}..."
+    return cut(mask(str(text)), limit)

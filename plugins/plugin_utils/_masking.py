@@ -17,9 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import Mask
-
-KEY_PREFIX = "phak_"
-SHORTEST_SECRET = 8  # characters; a shorter text may be part of any word
+from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import KEY_PREFIX, SHORTEST_SECRET
 
 # An escape of a printable ASCII character, which may hide the key. Encoders escape quotes and backslashes, and few more.
 _HIDING_ESCAPE = re.compile(rb"\\(?:u00[2-7]|/)")
