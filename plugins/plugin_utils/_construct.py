@@ -19,6 +19,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._failures import Failu
 from ansible_collections.phala.cloud.plugins.plugin_utils._interrupts import reraise_swallowed_interrupt
 from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import ConstructedSettings
+from ansible_collections.phala.cloud.plugins.plugin_utils._templates import seeing
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker
 
 HAS_TYPES = hasattr(Templar, "evaluate_expression")  # since 2.19
@@ -228,16 +229,6 @@ def _group_key(core: Callable[..., Any], expression: str, variables: Any) -> Any
     """Return the key of a keyed group; core accepts neither numbers nor booleans."""
     value = _typed(core, expression, variables)
     return str(value) if isinstance(value, (bool, int, float)) else value
-
-
-@contextmanager
-def seeing(templar: Any, variables: Mapping[str, Any]) -> Iterator[None]:
-    """Let the templates of the block see these variables, and those afterwards what they saw before."""
-    before, templar.available_variables = templar.available_variables, variables
-    try:
-        yield
-    finally:
-        templar.available_variables = before
 
 
 def _failure(option: str, expression: str, error: Exception | str) -> AnsibleParserError:

@@ -55,6 +55,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._settings import (
     Settings,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._syntax import expression_problem, template_problem
+from ansible_collections.phala.cloud.plugins.plugin_utils._templates import seeing
 from ansible_collections.phala.cloud.plugins.plugin_utils._written import as_written, decrypted, unrendered_template
 
 NOT_BLANK = ("filters", "include_filters", "exclude_filters", "host_filters")  # a blank one would list every CVM
@@ -68,11 +69,8 @@ def read_settings(plugin: Any, path: str) -> Settings:
     config = _written(plugin, read_file(plugin, path), path)
     reader = _SettingsReader(plugin, config, path)
     # Options see extra variables and nothing else, because there is no host yet.
-    before, plugin.templar.available_variables = plugin.templar.available_variables, plugin._vars
-    try:
+    with seeing(plugin.templar, plugin._vars):
         settings = reader.read()
-    finally:
-        plugin.templar.available_variables = before
     if reader.problems:
         raise AnsibleParserError(settings.mask(report(path, reader.problems)))
     return settings

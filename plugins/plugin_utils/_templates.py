@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from ansible.errors import AnsibleUndefinedVariable
@@ -113,3 +114,13 @@ def _name(error: Exception) -> str:
 def first_sentence(error: BaseException) -> str:
     """Return what core says first; below that it quotes the value."""
     return next(iter(str(error).splitlines()), type(error).__name__).split(". ")[0].rstrip(".")
+
+
+@contextmanager
+def seeing(templar: Any, variables: Mapping[str, Any]) -> Iterator[None]:
+    """Let the templates of the block see these variables, and those afterwards what they saw before."""
+    before, templar.available_variables = templar.available_variables, variables
+    try:
+        yield
+    finally:
+        templar.available_variables = before
