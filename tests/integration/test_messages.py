@@ -177,8 +177,9 @@ def test_cache_that_does_nothing_is_reported_and_loses_no_host(
     options: dict[str, Any], message: str, inventory: Callable[..., Loaded], tmp_path: Path
 ) -> None:
     loaded = inventory(options)
-    (warning,) = messages(loaded, tmp_path / "phala.yml")
-    assert warning.startswith(message)
+    prefix = f"{tmp_path / 'phala.yml'}: "
+    (warning,) = [warning for warning in loaded.warnings if warning.startswith(prefix)]  # core has warnings of its own here
+    assert warning.startswith(prefix + message)
     assert sorted(loaded.hosts) == NAMES
 
 
@@ -229,8 +230,8 @@ CORRECT: list[tuple[dict[str, Any], Sequence[Any]]] = [
 
 @pytest.mark.parametrize(("options", "fleet"), CORRECT, ids=lambda value: str(value)[:60] if isinstance(value, dict) else "")
 def test_correct_file_gives_no_message(
-    options: dict[str, Any], fleet: Sequence[Any], simulator: Simulator, inventory: Callable[..., Loaded]
+    options: dict[str, Any], fleet: Sequence[Any], simulator: Simulator, inventory: Callable[..., Loaded], tmp_path: Path
 ) -> None:
     simulator.fleet = fleet
     for _time in range(2):  # the second time from the cache, if there is one
-        assert inventory(options).displayed == []
+        assert inventory({**options, "cache_connection": str(tmp_path / "cache")}).displayed == []
