@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,6 +42,16 @@ class Block:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
 
     @property
+    def typed(self) -> str:
+        """What the block has you type: the lines after a prompt, and those that continue one."""
+        if self.language != "console":
+            return self.text
+        lines = self.text.splitlines()
+        for before, line in itertools.pairwise(["", *lines]):
+            assert line.startswith("$ ") or before.endswith("\\"), f"{self.label}: {line!r} is no command, but output"
+        return "".join(f"{line.removeprefix('$ ')}\n" for line in lines)
+
+    @property
     def file_name(self) -> str | None:
         """The file that the block shows: its first line is a comment with the name."""
         match = _FILE_NAME.match(self.text.partition("\n")[0])
@@ -49,7 +60,8 @@ class Block:
 
 def all_pages() -> list[Path]:
     """Return the pages of the top folder and every guide; what the site's generator writes is none of them."""
-    return [*(ROOT / name for name in TOP_PAGES), *sorted(DOCS.glob("*.md")), *sorted(EXAMPLES.glob("*.md"))]
+    folders = (DOCS, DOCS / "howto", EXAMPLES)
+    return [*(ROOT / name for name in TOP_PAGES), *(page for folder in folders for page in sorted(folder.glob("*.md")))]
 
 
 def blocks(page: Path) -> Iterator[Block]:

@@ -29,6 +29,7 @@ NOT_RUN = {
 }
 
 LANGUAGES = ("sh", "console", "yaml", "ini", "text", "json", "jinja")
+ASK = ("--ask-vault-pass", "encrypt_string")  # commands with one of these wait for what somebody types
 
 
 class Reader:
@@ -41,17 +42,19 @@ class Reader:
         self.replacing = dict(replacing or {})
 
     def follow(self, block: Block) -> None:
-        if block.language == "sh":
+        if block.language in ("sh", "console"):
             self.run(block)
-        elif block.language == "console":
-            self.type(block)
         elif block.language in ("text", "json"):
             self.compare(block)
         elif block.language in ("yaml", "ini", "jinja"):
             self.write(block)
 
     def run(self, block: Block) -> None:
-        commands = "".join(f"{line}\n" for line in block.text.splitlines() if line not in NOT_RUN)
+        """Run what a block has you type: in a block of the kind ``console``, a command follows each prompt."""
+        commands = "".join(f"{line}\n" for line in block.typed.splitlines() if line not in NOT_RUN)
+        if any(word in commands for word in ASK):
+            self.type(block)
+            return
         if "collection build" in commands:
             self.clone()
         ran = self.shell.run(commands)
@@ -59,10 +62,9 @@ class Reader:
         self.printed = ran.stderr + ran.stdout  # warnings come first on a terminal
 
     def type(self, block: Block) -> None:
-        """Type the lines that follow a prompt, one after the other."""
-        for line in block.text.splitlines():
-            assert line.startswith("$ "), f"{block.label}: no line of output is expected"
-            ran = self.shell.run_at_terminal(line.removeprefix("$ "))
+        """Type the commands at a terminal, one after the other."""
+        for line in block.typed.splitlines():
+            ran = self.shell.run_at_terminal(line)
             assert ran.status == 0, f"{block.label}: {ran.stdout}"
             self.printed = ran.stdout
 

@@ -71,7 +71,7 @@ def test_command_of_make_that_is_not_run_is_a_target(command: str) -> None:
 def test_stand_in_service_takes_the_options_and_the_key_of_the_page() -> None:
     (command,) = (command for command in NOT_RUN if command.startswith("python -m tests.simulator "))
     arguments = parser().parse_args(command.split()[3:])
-    shown = "\n".join(block.text for block in blocks(DOCS / "development.md"))
+    shown = "\n".join(block.typed for block in blocks(DOCS / "development.md"))
     assert f"=http://127.0.0.1:{arguments.port}/api/v1\n" in shown
     assert f"={arguments.api_key}\n" in shown
 
@@ -95,5 +95,5 @@ def option_names() -> set[str]:
 
 
 def test_everything_that_is_not_run_is_still_in_a_page() -> None:
-    lines = {line for page in all_pages() for block in blocks(page) for line in block.text.splitlines()}
+    lines = {line for page in all_pages() for block in blocks(page) for line in block.typed.splitlines()}
     assert not set(NOT_RUN) - lines

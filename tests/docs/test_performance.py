@@ -22,8 +22,8 @@ NUMBER = re.compile(r"-?[\d,]+(\.\d+)?")
 def commands() -> Iterator[str]:
     """Yield the commands of the page's blocks and of its prose."""
     for block in blocks(PAGE):
-        if block.language == "sh":
-            yield from block.text.splitlines()
+        if block.language in ("sh", "console"):
+            yield from block.typed.splitlines()
     yield from re.findall(r"`(make bench[^`]*)`", PAGE.read_text(encoding="utf-8"))
 
 
