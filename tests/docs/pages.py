@@ -85,16 +85,14 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def prose(page: Path) -> str:
-    """Return a page without its fenced blocks and comments."""
-    lines = page.read_text(encoding="utf-8").splitlines()
+    """Return a page with empty lines in the place of its fenced blocks and comments."""
     inside = False
     kept = []
-    for line in lines:
-        if _FENCE.match(line):
-            inside = not inside
-        elif not inside:
-            kept.append(line)
-    return re.sub(r"<!--.*?-->", "", "\n".join(kept), flags=re.DOTALL)
+    for line in page.read_text(encoding="utf-8").splitlines():
+        is_fence = _FENCE.match(line) is not None
+        inside ^= is_fence
+        kept.append("" if inside or is_fence else line)
+    return re.sub(r"<!--.*?-->", lambda comment: "\n" * comment[0].count("\n"), "\n".join(kept), flags=re.DOTALL)
 
 
 def links(page: Path) -> list[str]:
