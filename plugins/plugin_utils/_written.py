@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain

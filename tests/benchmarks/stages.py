@@ -11,7 +11,7 @@ import functools
 import pstats
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -66,7 +66,7 @@ def _profile_calls(source: str) -> None:
 
 
 def _time_stages(source: str) -> None:
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = defaultdict(float)
     # What the loader has made of the plugin's file is another module than the one that Python imports.
     loaded = sys.modules[type(inventory_loader.get("phala.cloud.phala")).__module__]
     for label, owner, name, _level in STAGES:
@@ -79,7 +79,7 @@ def _time_stages(source: str) -> None:
         print(f"{seconds[label]:8.3f} s  {'  ' * level}{label}")  # noqa: T201
 
 
-def _timed(function: Callable[..., Any], label: str, seconds: Counter[str]) -> Callable[..., Any]:
+def _timed(function: Callable[..., Any], label: str, seconds: dict[str, float]) -> Callable[..., Any]:
     """Return the function, which adds the processor's seconds of all threads to those of its label."""
 
     @functools.wraps(function)

@@ -37,7 +37,7 @@ import sys
 from tests.simulator import live_cvms, make_fleet
 print(sum(cvm.vm_uuid is not None for _app, cvm in live_cvms(make_fleet(cvms=int(sys.argv[1])))))
 """
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "compose": {"memory_gb": "phala_memory / 1024", "place": "phala_region ~ '/' ~ phala_node"},
     "groups": {"large": "phala_vcpu > 2"},
     "keyed_groups": [{"key": "phala_instance_type", "prefix": "type"}],
@@ -111,7 +111,7 @@ class Bench:
 
     def cached(self, hosts: int, *, rounds: int) -> Case:
         """Return the case in which the plugin finds an answer in the cache; the first answer is put there now."""
-        cache = {
+        cache: dict[str, Any] = {
             "cache": True,
             "cache_plugin": "ansible.builtin.jsonfile",
             "cache_connection": str(self.folder / f"cache-{hosts}"),

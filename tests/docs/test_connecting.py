@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,9 +64,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
             app.name,
             app.app_id,
             str(cvm.instance_id),
-            cvm.region,
+            str(cvm.region),
             cvm.status,
-            cvm.base_image,
+            str(cvm.base_image),
             environment={"PATH": str(commands)} if cvm.name == WITHOUT_PYTHON else {},
         )
         for app in (WEB, API, MODEL)
@@ -328,7 +329,7 @@ def test_page_lists_the_symptoms_that_are_provoked_and_no_others() -> None:
 
 NO_ADDRESS = "no-gateway-address.invalid."
 REFUSED = "no address, a warning"
-TEXTS: Mapping[str, tuple[Sequence[Mapping[str, object]], str]] = {
+TEXTS: Mapping[str, tuple[Sequence[Mapping[str, Any]], str]] = {
     "an id that is not hexadecimal, after `0x` or `app_` (`prj_...`, too)": (
         [{"instance_id": "prj_1"}, {"instance_id": "a-22"}, {"instance_id": "a b"}],
         REFUSED,

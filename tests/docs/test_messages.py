@@ -45,7 +45,7 @@ from .shell import Shell
 
 PAGE = DOCS / "troubleshooting.md"
 CLOSED = "http://127.0.0.1:9/api/v1"
-JSONFILE = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": "cache"}
+JSONFILE: dict[str, Any] = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": "cache"}
 PROFILE = {"token": KEY, "workspace": {"name": "Example team", "slug": "example-team"}}
 
 

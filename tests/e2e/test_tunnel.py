@@ -171,7 +171,7 @@ def test_a_stopped_cvm_closes_the_connection_and_others_go_on(ssh: Ssh, cloud: C
 
 def test_control_persist_hides_the_reason(ssh: Ssh, cloud: Cloud) -> None:
     cloud.gateway.certificate = cloud.certificates.expired
-    dummy, dummy, errors = ssh(cloud.cvms[0].address(), WHERE, *persist(ssh.client, "60s"))
+    errors = ssh(cloud.cvms[0].address(), WHERE, *persist(ssh.client, "60s"))[-1]
     assert "Connection closed by remote host" in errors
     assert "certificate has expired" not in errors
 

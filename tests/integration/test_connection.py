@@ -218,7 +218,7 @@ def test_replicas_without_instance_ids_are_addressed_by_those_in_their_endpoints
 def test_reachability_is_decided_before_host_filters_and_without_a_connection(
     connect_with: str, simulator: Simulator, inventory: Callable[..., Loaded]
 ) -> None:
-    dev = {"base_image": "dstack-dev-0.5.7"}
+    dev: dict[str, Any] = {"base_image": "dstack-dev-0.5.7"}
     cvms = (
         Cvm(name="up", **dev),
         Cvm(name="busy", **dev, progress="stopped"),

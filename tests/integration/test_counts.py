@@ -181,8 +181,9 @@ def publish_slowly(inventory: InventoryData, built: Built) -> None:
             inventory.add_group(name)
         if parent is not None:
             inventory.add_child(parent, group)
-    for name, value in (built.gateway.variables if built.gateway else {}).items():
-        inventory.set_variable(built.gateway.name, name, value)
+    if built.gateway:
+        for name, value in built.gateway.variables.items():
+            inventory.set_variable(built.gateway.name, name, value)
     for host in built.hosts:
         inventory.add_host(host.name)
         inventory.add_child(built.group, host.name)

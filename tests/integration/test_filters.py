@@ -320,7 +320,7 @@ def meets(cvm: Cvm, filters: dict[str, list[Any]]) -> bool:
 
 
 def single(name: str, value: Any) -> Filters:
-    return Filters(**{name: [value] if name == "status" else value})
+    return Filters.model_validate({name: [value] if name == "status" else value})
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -25,6 +25,7 @@ from ansible_collections.phala.cloud.tests.simulator import (
     render,
 )
 from ansible_collections.phala.cloud.tests.simulator.faults import Replace
+from ansible_collections.phala.cloud.tests.simulator.shapes import ShapeName
 
 from .commands import Completed
 from .fleets import FLEET, one_cvm
@@ -219,36 +220,33 @@ def without(record: dict[str, Any], name: str, *, null: bool) -> dict[str, Any]:
     return {key: None if key == name else value for key, value in record.items() if null or key != name}
 
 
-def incomplete_apps(shape: str) -> list[dict[str, Any]]:
+def incomplete_apps(shape: ShapeName) -> list[dict[str, Any]]:
     """Return apps of one CVM, of which each lacks a field of its own or shows it as null."""
     apps: list[dict[str, Any]] = []
 
-    def add(change: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]) -> None:
+    def make_next() -> tuple[dict[str, Any], dict[str, Any]]:
         app = App(name=f"app-{len(apps)}", cvms=(Cvm(name=f"cvm-{len(apps)}"),), profile=Profile())
         raw = render(app, shape)
-        apps.append(change({**raw, "current_cvm": None}, raw["cvms"][0]))
+        return {**raw, "current_cvm": None}, raw["cvms"][0]
 
     whole = render(App(name="x", cvms=(Cvm(name="x"),), profile=Profile()), shape)
     for null in (True, False):
         for name in whole.keys() - REQUIRED:
-            add(lambda app, _cvm, name=name, null=null: without(app, name, null=null))
+            apps.append(without(make_next()[0], name, null=null))
         for name, value in whole["cvms"][0].items():
             required = (*REQUIRED, *FLAT_REQUIRED) if shape == FLAT else REQUIRED
             if name not in required:
-                add(lambda app, cvm, name=name, null=null: {**app, "cvms": [without(cvm, name, null=null)]})
+                app, cvm = make_next()
+                apps.append({**app, "cvms": [without(cvm, name, null=null)]})
             for inner in value if isinstance(value, dict) else ():
-                add(
-                    lambda app, cvm, name=name, inner=inner, null=null: {
-                        **app,
-                        "cvms": [{**cvm, name: without(cvm[name], inner, null=null)}],
-                    }
-                )
+                app, cvm = make_next()
+                apps.append({**app, "cvms": [{**cvm, name: without(cvm[name], inner, null=null)}]})
     return apps
 
 
 @pytest.mark.parametrize("shape", [FLAT, NESTED])
 def test_any_field_that_is_not_required_may_be_null_or_missing(
-    shape: str, simulator: Simulator, inventory: Callable[..., Loaded]
+    shape: ShapeName, simulator: Simulator, inventory: Callable[..., Loaded]
 ) -> None:
     simulator.fleet = incomplete_apps(shape)
     loaded = inventory()
@@ -353,8 +351,8 @@ def test_number_that_fits_no_64_bit_type_is_null_with_a_warning(
     number: str, simulator: Simulator, inventory: Callable[..., Loaded]
 ) -> None:
     cvm = {"id": "cvm_1", "name": "solo", "status": "x", "huge": "HUGE"}
-    page = {"dstack_apps": [{"id": "prj_1", "app_id": "a", "name": "a", "cvms": [cvm]}]}
-    page |= {"page": 1, "page_size": 100, "total": 1, "total_pages": 1}
+    apps = [{"id": "prj_1", "app_id": "a", "name": "a", "cvms": [cvm]}]
+    page = {"dstack_apps": apps, "page": 1, "page_size": 100, "total": 1, "total_pages": 1}
     simulator.pages = [json.dumps(page).replace('"HUGE"', number).encode()]
     loaded = inventory()
     assert loaded.hosts["solo"]["phala_huge"] is None

@@ -20,7 +20,7 @@ SHOP_1, SHOP_2 = "c1" * 20, "c2" * 20
 MODEL_ID, MODEL = "3e" * 20, "33333333-2222-4333-8444-555555555555"
 BATCH_ID, BATCH = "ba" * 20, "c4" * 20
 
-SHOP_APP = {
+SHOP_APP: dict[str, Any] = {
     "id": "prj_shop",
     "name": "shop",
     "app_id": SHOP_ID,
@@ -167,7 +167,7 @@ NESTED_BATCH = {
     "instance_id": BATCH,
     "new_tomorrow": {"list": [1, 2.5, True, None], "text": "{% raw"},
 }
-NESTED_APPS = [
+NESTED_APPS: list[dict[str, Any]] = [
     {**SHOP_APP, "current_cvm": NESTED_SHOP_2, "cvms": [NESTED_SHOP_GONE, NESTED_SHOP_1, NESTED_SHOP_2]},
     {**MODEL_APP, "cvms": [NESTED_MODEL], "current_cvm": None},
     {**BATCH_APP, "cvms": [], "current_cvm": NESTED_BATCH},

@@ -17,11 +17,11 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FunctionType, ModuleType
-from typing import Final
+from types import ModuleType
+from typing import Any, Final
 
 from ansible.plugins.loader import init_plugin_loader
 
@@ -52,7 +52,7 @@ def main() -> int:
     return max(results)
 
 
-def run_apart(target: object, seconds: int) -> int:
+def run_apart(target: Callable[[int], None], seconds: int) -> int:
     """Run a target in a process of its own: libFuzzer ends the one that it runs in."""
     process = multiprocessing.get_context("spawn").Process(target=target, args=[seconds])
     process.start()
@@ -110,7 +110,7 @@ def try_answers(seconds: int) -> None:
             property_for(proving, 200)()
 
 
-def property_for(proving: Prover, examples: int) -> FunctionType:
+def property_for(proving: Prover, examples: int) -> Any:
     @given(answer=answers())
     @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     def every_cvm_is_a_host(answer: Answer) -> None:

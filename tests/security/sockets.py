@@ -12,9 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-Play = Callable[[socket.socket], None]
+Play = Callable[[socket.socket], object]
 
 BACKLOG_FILLERS = 8
 SECONDS = 20  # after which a play must have ended by itself
@@ -25,7 +25,7 @@ class Server:
     """A listening server, and all that it was sent."""
 
     port: int
-    received: bytearray = field(default_factory=bytearray)
+    received: bytes = b""
     connections: int = 0
 
     @property
@@ -65,7 +65,7 @@ class Recording(socket.socket):
         super().__init__(connection.family, connection.type, connection.proto, fileno=connection.detach())
         self._server = server
 
-    def recv(self, size: int, flags: int = 0) -> bytes:  # type: ignore[override]
+    def recv(self, size: int, flags: int = 0) -> bytes:
         received = super().recv(size, flags)
         self._server.received += received
         return received

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -17,7 +17,7 @@ from ansible_collections.phala.cloud.tests.simulator import Simulator
 from .answers import CORPUS, Answer, Prover, answers
 from .project import KEY, Project
 
-SETTINGS: Final = {
+SETTINGS: Final[Mapping[str, Any]] = {
     "deadline": None,
     "database": None,
     "derandomize": True,

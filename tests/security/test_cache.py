@@ -173,7 +173,9 @@ def test_an_entry_of_another_source_does_not_open(filled: CachedProject, simulat
     """Not even where somebody puts it in the place of this one's."""
     simulator.add_account("phak_other", OTHER_FLEET)
     ours = filled.entry
-    others = {name: value.format(url=filled.url) if isinstance(value, str) else value for name, value in options.items()}
+    others: dict[str, Any] = {
+        name: value.format(url=filled.url) if isinstance(value, str) else value for name, value in options.items()
+    }
     outcome = filled.read(**others)
     if "api_url" in options:  # whatever the service makes of such a path
         assert len(outcome.hosts) in (0, 9)

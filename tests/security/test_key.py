@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -67,7 +68,7 @@ def http(body: Any = "{}", *, status: int = 401, reason: str = "No", kind: str =
 
 
 PAGE: Final = {"dstack_apps": [], "page": 1, "page_size": 1, "total": 0, "total_pages": 0}
-ECHOES: Final = {
+ECHOES: Final[Mapping[str, Callable[[str], bytes]]] = {
     "a message": lambda key: http({"message": f"the key {key} is wrong"}),
     "a detail": lambda key: http({"detail": key}),
     "details": lambda key: http({"detail": [{"loc": ["header", key], "msg": key, "type": key}]}, status=422),
@@ -100,7 +101,7 @@ ECHOES: Final = {
     "a header": lambda key: f"HTTP/1.1 200 OK\r\n{key}\r\n\r\n{{}}".encode(),
     "a size of a chunk": lambda key: f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{key}\r\n".encode(),
     **{
-        f"a message, the key {form}": lambda _key, shown=text: http({"message": f"the key {shown} is wrong"})
+        f"a message, the key {form}": functools.partial(lambda shown, _key: http({"message": f"the key {shown} is wrong"}), text)
         for form, text in FORMS.items()
     },
 }
@@ -120,8 +121,8 @@ def test_a_key_in_the_fleet_itself_is_masked_everywhere(project: Project, simula
     text = FORMS[form]
     app = App(name=f"a {text}", cvms=(Cvm(name=text, region=text), Cvm(name=text, node=f"{text}-b")))
     simulator.add_account(KEY, [app])
-    caching = {"cache": True, "cache_plugin": "jsonfile", "cache_connection": str(project.folder / "cache")}
-    grouped = {"group_by": ["app", "region", "node"], "compose": {"composed": "phala_name ~ phala_region"}}
+    caching: dict[str, Any] = {"cache": True, "cache_plugin": "jsonfile", "cache_connection": str(project.folder / "cache")}
+    grouped: dict[str, Any] = {"group_by": ["app", "region", "node"], "compose": {"composed": "phala_name ~ phala_region"}}
     outcomes = [project.read(timeout=30, verbosity=5, **caching, **grouped).assert_whole() for _run in range(2)]
     assert [len(outcome.hosts) for outcome in outcomes] == [2, 2]
     for outcome in outcomes:
@@ -270,7 +271,7 @@ def test_not_even_to_the_same_server(project: Project, simulator: Simulator) -> 
 
 
 @pytest.fixture
-def netrc(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def netrc(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Write credentials for every host of this machine where requests looks for them."""
     for name in (".netrc", "_netrc"):
         hosts = "".join(f"machine {host} login me password other\n" for host in ("127.0.0.1", "localhost"))
@@ -278,7 +279,6 @@ def netrc(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (project.folder / name).chmod(0o600)
     monkeypatch.setenv("HOME", str(project.folder))
     monkeypatch.setenv("NETRC", str(project.folder / ".netrc"))
-    return None
 
 
 def assert_sent_as_header(simulator: Simulator, key: str = KEY) -> None:

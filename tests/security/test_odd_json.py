@@ -71,11 +71,10 @@ def test_odd_values_are_published(project: Project, simulator: Simulator, raw: s
 )
 def test_odd_numbers_lose_no_host(project: Project, simulator: Simulator, field: str, number: str) -> None:
     simulator.pages = [Body(answer_with(number, field=field, shape="nested"))]
-    groups = {"group_by": ["listed", "os_type", "node", "status"]}
-    assert len(project.read(**groups).assert_whole().hosts) == 1
+    assert len(project.read(group_by=["listed", "os_type", "node", "status"]).assert_whole().hosts) == 1
 
 
-ODD_VALUES: Final = (12, True, [], ["x"], {}, {"x": 1}, float("inf"), None, "")
+ODD_VALUES: Final[tuple[Any, ...]] = (12, True, [], ["x"], {}, {"x": 1}, float("inf"), None, "")
 IDENTIFIERS: Final = ("vm_uuid", "instance_id", "id")
 
 
@@ -119,8 +118,7 @@ def test_deep_nesting_is_survived_or_refused(
 ) -> None:
     """Where the JSON can be read at all, the host is there without the field, which core could not print."""
     simulator.pages = [Body(answer_with(opening * depth + "1" + closing * depth))]
-    options = {"cache": True, "cache_plugin": "jsonfile", "cache_connection": str(project.folder / "cache")} if cache else {}
-    outcome = project.read(**options)
+    outcome = project.read(cache=cache, cache_plugin="jsonfile", cache_connection=str(project.folder / "cache"))
     if outcome.error is None:
         ((name, variables),) = outcome.hosts.items()
         assert "phala_tomorrow" not in variables

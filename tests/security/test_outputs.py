@@ -15,6 +15,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._written import SafeLoader
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 
 from .commands import Completed
@@ -31,7 +32,7 @@ PAIRS: Final = ((("flat", "constructed"), ("nested", "plain")), (("flat", "plain
 
 
 @pytest.fixture(params=[PAIRS[0], pytest.param(PAIRS[1], marks=pytest.mark.slow)], ids=["crosswise", "crosswise the other way"])
-def pair(request: pytest.FixtureRequest) -> tuple[tuple[str, str], ...]:
+def pair(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
@@ -95,10 +96,7 @@ def marked_texts(value: Any) -> Iterator[str]:
             yield from marked_texts(entry)
 
 
-class UnsafeLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """Read core's `!unsafe` as the text that follows it."""
-
-
+UnsafeLoader: Any = type("UnsafeLoader", (SafeLoader,), {"__doc__": "Read core's `!unsafe` as the text that follows it."})
 UnsafeLoader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pytest
@@ -22,7 +23,7 @@ FOREIGN: Final = {
     "__ansible_unsafe": "{{ 1 }}",
     "kept": [{"__ansible_type": "x", "kept": {"__ansible_new": {}}}],
 }
-CLEAN: Final = {"kept": [{"kept": {}}]}
+CLEAN: Final[Mapping[str, Any]] = {"kept": [{"kept": {}}]}
 
 
 def pages(shape: str) -> Body:

@@ -177,7 +177,7 @@ def test_a_tls_handshake_that_trickles(project: Project) -> None:
 
 
 def test_a_tls_handshake_that_is_broken_off(project: Project) -> None:
-    with serving(lambda connection: connection.recv(10) and None) as server:
+    with serving(lambda connection: connection.recv(10)) as server:
         assert_said(project.read(api_url=server.url.replace("http:", "https:")), "connection|TLS")
 
 

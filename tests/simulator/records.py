@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -169,7 +169,7 @@ def bare_id(identifier: str) -> str:
     return identifier.lower().removeprefix("app_").removeprefix("0x")
 
 
-def live_cvms(fleet: tuple[App, ...]) -> list[tuple[App, Cvm]]:
+def live_cvms(fleet: Iterable[App]) -> list[tuple[App, Cvm]]:
     """Return the CVMs that are hosts, each with its app, in the fleet's order."""
     return [(app, cvm) for app in fleet for cvm in app.live_cvms]
 

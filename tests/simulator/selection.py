@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from .records import App, Cvm
 from .shapes.shared import FilterOptions
 
-Entry = App | Mapping[str, Any] | Any
+Entry = Any
 """An app, or anything else, which is served as JSON unchanged."""
 
 Fold = Callable[[str], str]

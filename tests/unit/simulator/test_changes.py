@@ -3,19 +3,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
 
-from ansible_collections.phala.cloud.tests.simulator import App, Cvm, changes
+from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Recorded, Simulator, changes
+from ansible_collections.phala.cloud.tests.simulator.changes import Fleet
 from ansible_collections.phala.cloud.tests.simulator.faults import (
     Clock,
     Endless,
+    Fault,
     OneMorePage,
     Replace,
     Shorten,
     Together,
 )
+
+from .conftest import Get
 
 A, B, C = (
     App(
@@ -29,7 +35,7 @@ FLEET = (A, B, C)
 MANY = tuple(App(name=f"app-{number}") for number in range(300))
 
 
-def _names(response) -> list[str]:
+def _names(response: requests.Response) -> list[str]:
     return [app["name"] for app in response.json()["dstack_apps"]]
 
 
@@ -44,7 +50,9 @@ def _names(response) -> list[str]:
     ],
     ids=["create", "delete", "swap", "rename", "touch"],
 )
-def test_fleet_changes_between_two_requests(get, simulator, change, names: list[str]) -> None:
+def test_fleet_changes_between_two_requests(
+    get: Get, simulator: Simulator, change: Callable[[Fleet], Fleet], names: list[str]
+) -> None:
     simulator.fleet = FLEET
     simulator.evolve = lambda fleet, _request: change(fleet) if len(simulator.requests) == 2 else fleet
     assert _names(get()) == ["a", "b", "c"]
@@ -63,15 +71,20 @@ def test_touched_app_keeps_its_current_cvm() -> None:
     assert (touched.current_cvm.vm_uuid, touched.current_cvm.updated_at) == (B.cvms[0].vm_uuid, "2026-05-01T00:00:00Z")
 
 
-def test_change_sees_the_request(get, simulator) -> None:
+def test_change_sees_the_request(get: Get, simulator: Simulator) -> None:
     seen = []
-    simulator.evolve = lambda fleet, request: seen.append(request.page) or fleet
+
+    def evolve(fleet: Fleet, request: Recorded) -> Fleet:
+        seen.append(request.page)
+        return fleet
+
+    simulator.evolve = evolve
     get(page=1), get(page=3)
     assert seen == [1, 3]
 
 
 @pytest.mark.parametrize(("order", "names"), [("age", "cab"), ("name", "abc"), ("update", "bca"), (None, "abc")])
-def test_lists_have_an_order(get, simulator, order: str | None, names: str) -> None:
+def test_lists_have_an_order(get: Get, simulator: Simulator, order: changes.Order | None, names: str) -> None:
     simulator.fleet = FLEET
     simulator.order = order
     assert _names(get()) == list(names)
@@ -79,7 +92,7 @@ def test_lists_have_an_order(get, simulator, order: str | None, names: str) -> N
     assert _names(get(status="running", page_size=2)) == list(names[:2])
 
 
-def test_touched_app_moves_to_the_front_of_the_last_updates(get, simulator) -> None:
+def test_touched_app_moves_to_the_front_of_the_last_updates(get: Get, simulator: Simulator) -> None:
     simulator.fleet = changes.touch(FLEET, A, "2026-05-01T00:00:00Z")
     simulator.order = "update"
     assert _names(get()) == ["a", "b", "c"]
@@ -96,7 +109,9 @@ def test_touched_app_moves_to_the_front_of_the_last_updates(get, simulator) -> N
     ],
     ids=["short pages", "large page size", "one more page", "endless", "large count"],
 )
-def test_counts_can_be_wrong(get, simulator, fault, page: int, numbers: dict[str, Any], shown: int) -> None:
+def test_counts_can_be_wrong(
+    get: Get, simulator: Simulator, fault: Fault, page: int, numbers: dict[str, Any], shown: int
+) -> None:
     simulator.fleet = MANY
     simulator.misbehave(fault)
     answer = get(page=page, page_size=100).json()
@@ -104,13 +119,13 @@ def test_counts_can_be_wrong(get, simulator, fault, page: int, numbers: dict[str
     assert len(answer["dstack_apps"]) == shown
 
 
-def test_endless_list_starts_again(get, simulator) -> None:
+def test_endless_list_starts_again(get: Get, simulator: Simulator) -> None:
     simulator.fleet = MANY[:250]
     simulator.misbehave(Endless(), times=None)
     assert _names(get(page=3, page_size=100)) == [f"app-{number % 250}" for number in range(200, 300)]
 
 
-def test_clock_changes_the_bytes_of_every_response(get, simulator) -> None:
+def test_clock_changes_the_bytes_of_every_response(get: Get, simulator: Simulator) -> None:
     simulator.misbehave(Clock(), times=None)
     first, second = get(), get()
     assert first.content != second.content

@@ -23,7 +23,9 @@ KEY = "phak_command-line-test"
 
 
 @contextmanager
-def _serving(*options: str, module: str = INSTALLED[0], folder: Path = INSTALLED[1]) -> Iterator[tuple[str, subprocess.Popen]]:
+def _serving(
+    *options: str, module: str = INSTALLED[0], folder: Path = INSTALLED[1]
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Run the command line and give its URL and its process."""
     command = [sys.executable, "-m", module, "--api-key", KEY, *options]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

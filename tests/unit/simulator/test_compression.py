@@ -10,7 +10,10 @@ import pytest
 import requests
 import zstandard
 
+from ansible_collections.phala.cloud.tests.simulator import Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import Html, HugeBody, Truncate
+
+from .conftest import Get
 
 UNPACK = {
     "gzip": lambda body: zlib.decompress(body, wbits=31),
@@ -19,7 +22,7 @@ UNPACK = {
 }
 
 
-def _raw(simulator) -> tuple[str | None, bytes]:
+def _raw(simulator: Simulator) -> tuple[str | None, bytes]:
     """Return the encoding and the body as they are sent."""
     headers = {"X-API-Key": simulator.api_key, "Accept-Encoding": "identity"}
     with requests.get(f"{simulator.url}/apps", headers=headers, timeout=5, stream=True) as response:
@@ -33,7 +36,7 @@ def _unpack(body: bytes, encodings: list[str]) -> bytes:
 
 
 @pytest.mark.parametrize("encodings", [["gzip"], ["gzip", "gzip"], ["zstd"], ["br"], ["br", "gzip"]], ids="+".join)
-def test_responses_are_compressed_in_any_encoding(simulator, encodings: list[str]) -> None:
+def test_responses_are_compressed_in_any_encoding(simulator: Simulator, encodings: list[str]) -> None:
     plain = _raw(simulator)
     simulator.encodings = encodings
     header, body = _raw(simulator)
@@ -42,7 +45,7 @@ def test_responses_are_compressed_in_any_encoding(simulator, encodings: list[str
 
 
 @pytest.mark.parametrize("encodings", [["gzip", "gzip"], ["zstd"], ["br"]], ids="+".join)
-def test_huge_body_is_small_on_the_wire(simulator, encodings: list[str]) -> None:
+def test_huge_body_is_small_on_the_wire(simulator: Simulator, encodings: list[str]) -> None:
     simulator.encodings = encodings
     simulator.misbehave(HugeBody(8))
     dummy, body = _raw(simulator)
@@ -50,7 +53,7 @@ def test_huge_body_is_small_on_the_wire(simulator, encodings: list[str]) -> None
     assert len(_unpack(body, encodings)) > 8 * 1024 * 1024
 
 
-def test_errors_and_broken_connections_are_compressed_too(simulator, get) -> None:
+def test_errors_and_broken_connections_are_compressed_too(simulator: Simulator, get: Get) -> None:
     simulator.encodings = ["gzip"]
     simulator.misbehave(Html(503), Truncate())
     assert get().text.startswith("<!DOCTYPE html>")

@@ -20,11 +20,14 @@ from ansible_collections.phala.cloud.tests.simulator import (
     render,
 )
 from ansible_collections.phala.cloud.tests.simulator.faults import Body
+from ansible_collections.phala.cloud.tests.simulator.shapes import ShapeName
+
+from .conftest import Get
 
 FLEET = make_fleet(cvms=60)
 
 
-def test_pages_put_together_are_the_fleet(get, simulator) -> None:
+def test_pages_put_together_are_the_fleet(get: Get, simulator: Simulator) -> None:
     simulator.fleet = FLEET
     pages = [get(page=page, page_size=7).json() for page in range(1, -(-len(FLEET) // 7) + 1)]
     assert [app for page in pages for app in page["dstack_apps"]] == [render(app, NESTED) for app in FLEET]
@@ -32,21 +35,21 @@ def test_pages_put_together_are_the_fleet(get, simulator) -> None:
     assert [page["page"] for page in pages] == list(range(1, len(pages) + 1))
 
 
-def test_page_has_twenty_apps_unless_asked_otherwise(get, simulator) -> None:
+def test_page_has_twenty_apps_unless_asked_otherwise(get: Get, simulator: Simulator) -> None:
     simulator.fleet = FLEET
     assert len(get().json()["dstack_apps"]) == 20
 
 
-def test_page_past_the_end_is_empty(get) -> None:
+def test_page_past_the_end_is_empty(get: Get) -> None:
     assert get(page=99).json() == {"dstack_apps": [], "page": 99, "page_size": 20, "total": 12, "total_pages": 1}
 
 
-def test_empty_account_has_no_pages(get, simulator) -> None:
+def test_empty_account_has_no_pages(get: Get, simulator: Simulator) -> None:
     simulator.fleet = ()
     assert get().json() == {"dstack_apps": [], "page": 1, "page_size": 20, "total": 0, "total_pages": 0}
 
 
-def test_smaller_page_size_than_asked_for_is_owned_up_to(get, simulator) -> None:
+def test_smaller_page_size_than_asked_for_is_owned_up_to(get: Get, simulator: Simulator) -> None:
     simulator.page_size_limit = 5
     answer = get(page=2, page_size=100).json()
     assert [app["app_id"] for app in answer["dstack_apps"]] == [app.app_id for app in simulator.fleet[5:10]]
@@ -54,19 +57,19 @@ def test_smaller_page_size_than_asked_for_is_owned_up_to(get, simulator) -> None
 
 
 @pytest.mark.parametrize(("version", "shape"), [("2025-10-28", FLAT), ("2026-01-21", NESTED), ("2026-06-23", NESTED)])
-def test_version_header_chooses_the_shape(get, simulator, version: str, shape: str) -> None:
+def test_version_header_chooses_the_shape(get: Get, simulator: Simulator, version: str, shape: ShapeName) -> None:
     assert get(version=version).json()["dstack_apps"] == [render(app, shape) for app in simulator.fleet]
 
 
 @pytest.mark.parametrize(("version", "shape"), [("2025-10-28", FLAT), ("2026-06-23", NESTED)])
-def test_version_of_the_key_applies_without_a_header(simulator, version: str, shape: str) -> None:
+def test_version_of_the_key_applies_without_a_header(simulator: Simulator, version: str, shape: ShapeName) -> None:
     simulator.key_version = version
     response = requests.get(f"{simulator.url}/apps", headers={"X-API-Key": simulator.api_key}, timeout=5)
     assert response.json()["dstack_apps"] == [render(app, shape) for app in simulator.fleet]
 
 
 @pytest.mark.parametrize("shape", [FLAT, NESTED])
-def test_version_header_can_be_ignored(get, simulator, shape: str) -> None:
+def test_version_header_can_be_ignored(get: Get, simulator: Simulator, shape: ShapeName) -> None:
     simulator.ignore_version = shape
     for version in ("2025-10-28", "2026-01-21"):
         assert get(version=version).json()["dstack_apps"] == [render(app, shape) for app in simulator.fleet]
@@ -82,7 +85,7 @@ def test_version_header_can_be_ignored(get, simulator, shape: str) -> None:
         ({"listed": "maybe"}, ["query", "listed"], "bool_parsing"),
     ],
 )
-def test_bad_parameter_is_refused_as_the_framework_does(get, query: dict[str, Any], location: list[str], kind: str) -> None:
+def test_bad_parameter_is_refused_as_the_framework_does(get: Get, query: dict[str, Any], location: list[str], kind: str) -> None:
     response = get(**query)
     (detail,) = response.json()["detail"]
     assert response.status_code == 422
@@ -92,7 +95,7 @@ def test_bad_parameter_is_refused_as_the_framework_does(get, query: dict[str, An
 
 @pytest.mark.parametrize("headers", [{}, {"X-API-Key": "phak_wrong"}, {"Authorization": "Bearer phak_wrong"}])
 @pytest.mark.parametrize("path", ["/apps", "/apps?page=0", "/apps/filter-options"])
-def test_key_is_checked_before_anything_else(simulator, headers, path: str) -> None:
+def test_key_is_checked_before_anything_else(simulator: Simulator, headers: dict[str, str], path: str) -> None:
     response = requests.get(simulator.url + path, headers=headers, timeout=5)
     assert (response.status_code, response.json()) == (401, {"detail": "Not authenticated"})
 
@@ -104,7 +107,7 @@ def test_each_key_sees_its_own_fleet() -> None:
     assert [app["name"] for app in response.json()["dstack_apps"]] == ["other"]
 
 
-def test_every_answer_has_a_request_id_of_its_own(get, simulator) -> None:
+def test_every_answer_has_a_request_id_of_its_own(get: Get, simulator: Simulator) -> None:
     responses = [get(), get(page=0), get(path="/nowhere"), requests.get(f"{simulator.url}/apps", timeout=5)]
     assert [response.status_code for response in responses] == [200, 422, 404, 401]
     ids = [response.headers["X-Request-ID"] for response in responses]
@@ -112,7 +115,7 @@ def test_every_answer_has_a_request_id_of_its_own(get, simulator) -> None:
     assert len(set(ids)) == 4
 
 
-def test_requests_are_recorded_until_cleared(get, simulator) -> None:
+def test_requests_are_recorded_until_cleared(get: Get, simulator: Simulator) -> None:
     get(page=3, status=["running", "stopped"], search="ä b&c", region="")
     (request,) = simulator.requests
     assert (request.method, request.path, request.page) == ("GET", "/api/v1/apps", 3)
@@ -129,7 +132,7 @@ def test_requests_are_recorded_until_cleared(get, simulator) -> None:
     assert simulator.requests == []
 
 
-def test_many_requests_are_delayed_side_by_side(simulator) -> None:
+def test_many_requests_are_delayed_side_by_side(simulator: Simulator) -> None:
     simulator.delay = 0.2
     url, headers = f"{simulator.url}/apps", {"X-API-Key": simulator.api_key}
     threads = [threading.Thread(target=requests.get, args=(url,), kwargs={"headers": headers}) for dummy in range(8)]
@@ -152,7 +155,7 @@ def test_what_is_no_app_is_served_as_it_is() -> None:
     assert answer["total"] == 4
 
 
-def test_fixed_pages_are_served_byte_for_byte(get, simulator) -> None:
+def test_fixed_pages_are_served_byte_for_byte(get: Get, simulator: Simulator) -> None:
     simulator.pages = [{"a": 1}, Body(b"\xff", "text/plain", 418, {"X-Odd": "yes"}), b"[not json"]
     assert get(page=1).json() == {"a": 1}
     second = get(page=2)

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import requests
 
-from ansible_collections.phala.cloud.tests.simulator import RateLimit, make_fleet
+from ansible_collections.phala.cloud.tests.simulator import RateLimit, Simulator, make_fleet
 from ansible_collections.phala.cloud.tests.simulator.faults import (
     EMPTY_PAGE,
     MALFORMATIONS,
@@ -17,6 +17,7 @@ from ansible_collections.phala.cloud.tests.simulator.faults import (
     Body,
     Delay,
     Drift,
+    Fault,
     Html,
     HugeBody,
     InsertFirst,
@@ -30,22 +31,24 @@ from ansible_collections.phala.cloud.tests.simulator.faults import (
     Status,
 )
 
+from .conftest import Get
 
-def _ids(response) -> list[str]:
+
+def _ids(response: requests.Response) -> list[str]:
     return [app["app_id"] for app in response.json()["dstack_apps"]]
 
 
-def test_faults_show_once_each_in_their_turn(get, simulator) -> None:
+def test_faults_show_once_each_in_their_turn(get: Get, simulator: Simulator) -> None:
     simulator.misbehave(Status(503), Status(500))
     assert [get().status_code for dummy in range(3)] == [503, 500, 200]
 
 
-def test_fault_shows_as_often_as_told(get, simulator) -> None:
+def test_fault_shows_as_often_as_told(get: Get, simulator: Simulator) -> None:
     simulator.misbehave(Status(503), times=2)
     assert [get().status_code for dummy in range(3)] == [503, 503, 200]
 
 
-def test_fault_for_ever_ends_with_forgiveness(get, simulator) -> None:
+def test_fault_for_ever_ends_with_forgiveness(get: Get, simulator: Simulator) -> None:
     good = get().content
     simulator.misbehave(Status(503), times=None)
     simulator.rate_limit, simulator.encodings, simulator.ignored_filters = RateLimit(5), ("gzip",), ("region",)
@@ -58,12 +61,12 @@ def test_fault_for_ever_ends_with_forgiveness(get, simulator) -> None:
     assert get(region="us-west-1").json()["total"] == 0
 
 
-def test_fault_of_a_page_waits_for_that_page(get, simulator) -> None:
+def test_fault_of_a_page_waits_for_that_page(get: Get, simulator: Simulator) -> None:
     simulator.misbehave(Status(503), page=2)
     assert [get(page=page).status_code for page in (1, 3, 2, 2)] == [200, 200, 503, 200]
 
 
-def test_probable_fault_shows_at_the_same_requests_for_the_same_seed(get, simulator) -> None:
+def test_probable_fault_shows_at_the_same_requests_for_the_same_seed(get: Get, simulator: Simulator) -> None:
     runs = []
     for dummy in range(2):
         simulator.misbehave(Status(503), times=None, probability=0.3, seed=5)
@@ -74,7 +77,7 @@ def test_probable_fault_shows_at_the_same_requests_for_the_same_seed(get, simula
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 418, 422, 429, 500, 502, 503, 504, 599])
-def test_status_comes_with_a_body_like_the_services(get, simulator, status: int) -> None:
+def test_status_comes_with_a_body_like_the_services(get: Get, simulator: Simulator, status: int) -> None:
     faults = [Status(status, "No such luck", style=style) for style in ("detail", "message", "nested")]
     simulator.misbehave(*faults)
     detail, message, nested = get(), get(), get()
@@ -86,8 +89,8 @@ def test_status_comes_with_a_body_like_the_services(get, simulator, status: int)
 
 
 @pytest.mark.parametrize("style", ["message", "nested"])
-def test_error_has_details_suggestions_and_links(get, simulator, style: str) -> None:
-    more = {
+def test_error_has_details_suggestions_and_links(get: Get, simulator: Simulator, style: Literal["message", "nested"]) -> None:
+    more: dict[str, Any] = {
         "details": [{"field": "workspace", "value": "acme", "message": "balance is 0"}],
         "suggestions": ["Top up"],
         "links": [{"url": "https://example.org/billing", "label": "Billing"}],
@@ -99,7 +102,7 @@ def test_error_has_details_suggestions_and_links(get, simulator, style: str) -> 
 
 
 @pytest.mark.parametrize("html", [False, True])
-def test_proxy_blocks_user_agents(simulator, html: bool) -> None:
+def test_proxy_blocks_user_agents(simulator: Simulator, html: bool) -> None:
     simulator.blocked = Blocked(html=html)
     headers = {"X-API-Key": simulator.api_key, "User-Agent": "Python-urllib/3.13"}
     response = requests.get(f"{simulator.url}/apps", headers=headers, timeout=5)
@@ -111,18 +114,18 @@ def test_proxy_blocks_user_agents(simulator, html: bool) -> None:
 
 
 @pytest.mark.parametrize("text", ["3", "Wed, 21 Oct 2026 07:28:00 GMT", "soon", "-1", "1e9", ""])
-def test_retry_after_may_be_any_text(get, simulator, text: str) -> None:
+def test_retry_after_may_be_any_text(get: Get, simulator: Simulator, text: str) -> None:
     simulator.misbehave(Status(429, retry_after=text))
     assert get().headers["Retry-After"] == text
 
 
-def test_status_without_a_body_has_none(get, simulator) -> None:
+def test_status_without_a_body_has_none(get: Get, simulator: Simulator) -> None:
     simulator.misbehave(Status(204))
     assert (get().content, get().status_code) == (b"", 200)
 
 
 @pytest.mark.parametrize("status", [200, 503])
-def test_html_page_is_no_json(get, simulator, status: int) -> None:
+def test_html_page_is_no_json(get: Get, simulator: Simulator, status: int) -> None:
     simulator.misbehave(Html(status))
     response = get()
     assert (response.status_code, response.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
@@ -130,27 +133,27 @@ def test_html_page_is_no_json(get, simulator, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirect_names_any_place(get, simulator, status: int) -> None:
+def test_redirect_names_any_place(get: Get, simulator: Simulator, status: int) -> None:
     simulator.misbehave(Redirect("http://elsewhere.example.org/?a=b", status))
     response = get()
     assert (response.status_code, response.headers["Location"]) == (status, "http://elsewhere.example.org/?a=b")
 
 
-def test_body_is_served_byte_for_byte(get, simulator) -> None:
+def test_body_is_served_byte_for_byte(get: Get, simulator: Simulator) -> None:
     simulator.misbehave(Body(b"\x00\xff", "application/x-odd", 201, {"X-Odd": "yes"}))
     response = get()
     assert (response.status_code, response.content) == (201, b"\x00\xff")
     assert (response.headers["Content-Type"], response.headers["X-Odd"]) == ("application/x-odd", "yes")
 
 
-def test_invalid_utf8_is_invalid(get, simulator) -> None:
+def test_invalid_utf8_is_invalid(get: Get, simulator: Simulator) -> None:
     simulator.misbehave(InvalidUtf8())
     with pytest.raises(UnicodeDecodeError):
         get().content.decode()
 
 
 @pytest.mark.parametrize("gzip", [True, False])
-def test_huge_body_is_valid_json_of_that_size(get, simulator, gzip: bool) -> None:
+def test_huge_body_is_valid_json_of_that_size(get: Get, simulator: Simulator, gzip: bool) -> None:
     simulator.misbehave(HugeBody(8, gzip=gzip))
     response = get()
     assert response.headers.get("Content-Encoding") == ("gzip" if gzip else None)
@@ -158,7 +161,7 @@ def test_huge_body_is_valid_json_of_that_size(get, simulator, gzip: bool) -> Non
     assert json.loads(response.content)["dstack_apps"] == []
 
 
-def test_delay_is_for_one_answer(get, simulator) -> None:
+def test_delay_is_for_one_answer(get: Get, simulator: Simulator) -> None:
     simulator.misbehave(Delay(0.15))
     assert get().elapsed.total_seconds() >= 0.15
     assert get().elapsed.total_seconds() < 0.15
@@ -166,7 +169,7 @@ def test_delay_is_for_one_answer(get, simulator) -> None:
 
 @pytest.mark.parametrize("version", ["2025-10-28", "2026-01-21"])
 @pytest.mark.parametrize("fault", MALFORMATIONS, ids=str)
-def test_malformations_are_json_and_none_but_their_own(get, simulator, fault, version: str) -> None:
+def test_malformations_are_json_and_none_but_their_own(get: Get, simulator: Simulator, fault: Replace, version: str) -> None:
     simulator.misbehave(fault)
     answer, good = (json.dumps(get(version=version).json()) for dummy in range(2))
     leads_nowhere = ("resource", "node_info", "gateway") if version == "2025-10-28" else ("machine_info",)
@@ -181,28 +184,28 @@ def test_malformations_are_json_and_none_but_their_own(get, simulator, fault, ve
         (EMPTY_PAGE, "dstack_apps", []),
     ],
 )
-def test_field_of_the_answer_can_lie(get, simulator, fault, field: str, value: Any) -> None:
+def test_field_of_the_answer_can_lie(get: Get, simulator: Simulator, fault: Fault, field: str, value: Any) -> None:
     simulator.misbehave(fault)
     assert get().json()[field] == value
 
 
-def test_field_of_the_answer_can_be_missing(get, simulator) -> None:
+def test_field_of_the_answer_can_be_missing(get: Get, simulator: Simulator) -> None:
     simulator.misbehave(Remove("total"))
     assert set(get().json()) == {"dstack_apps", "page", "page_size", "total_pages"}
 
 
 @pytest.mark.parametrize(("step", "seen"), [(1, [2, 3, 4]), (-1, [2, 1, 0]), (1000, [2, 1002, 2002])])
-def test_number_can_drift_from_request_to_request(get, simulator, step: int, seen: list[int]) -> None:
+def test_number_can_drift_from_request_to_request(get: Get, simulator: Simulator, step: int, seen: list[int]) -> None:
     simulator.misbehave(Drift("total_pages", per_request=step), times=None)
     assert [get(page_size=10).json()["total_pages"] for dummy in seen] == seen
 
 
-def test_error_is_not_altered(get, simulator) -> None:
+def test_error_is_not_altered(get: Get, simulator: Simulator) -> None:
     simulator.misbehave(Replace("", None))
     assert get(page=0).status_code == 422
 
 
-def test_app_inserted_in_front_moves_the_others_up(get, simulator) -> None:
+def test_app_inserted_in_front_moves_the_others_up(get: Get, simulator: Simulator) -> None:
     before = list(simulator.fleet)
     simulator.misbehave(InsertFirst(), page=2)
     first, second = get(page_size=5), get(page=2, page_size=5)
@@ -211,7 +214,7 @@ def test_app_inserted_in_front_moves_the_others_up(get, simulator) -> None:
     assert list(simulator.fleet[1:]) == before
 
 
-def test_app_removed_in_front_moves_the_others_down(get, simulator) -> None:
+def test_app_removed_in_front_moves_the_others_down(get: Get, simulator: Simulator) -> None:
     fleet = simulator.fleet
     simulator.misbehave(RemoveFirst(), page=2)
     seen = _ids(get(page_size=5)) + _ids(get(page=2, page_size=5))
@@ -219,7 +222,7 @@ def test_app_removed_in_front_moves_the_others_down(get, simulator) -> None:
     assert simulator.fleet == fleet[1:]
 
 
-def test_app_can_be_on_two_pages_while_the_total_stays(get, simulator) -> None:
+def test_app_can_be_on_two_pages_while_the_total_stays(get: Get, simulator: Simulator) -> None:
     fleet = make_fleet(cvms=30)
     simulator.fleet = fleet
     simulator.misbehave(Repeat(), times=None)
@@ -229,6 +232,6 @@ def test_app_can_be_on_two_pages_while_the_total_stays(get, simulator) -> None:
     assert simulator.fleet == fleet
 
 
-def test_order_can_change_for_one_answer(get, simulator) -> None:
+def test_order_can_change_for_one_answer(get: Get, simulator: Simulator) -> None:
     simulator.misbehave(Reverse())
     assert _ids(get()) == _ids(get())[::-1]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import Body, Replace, Status
 from ansible_collections.phala.cloud.tests.simulator.selection import Filters
+
+from .conftest import Get
 
 WEB = App(
     name="web",
@@ -27,7 +30,7 @@ HIDDEN = App(app_id="f" * 40, minimal=True)
 
 
 @pytest.fixture
-def simulator():
+def simulator() -> Iterator[Simulator]:
     with Simulator(fleet=(WEB, DB, GONE, HIDDEN)) as running:
         yield running
 
@@ -59,7 +62,7 @@ def simulator():
         ({"search": "b-1"}, [WEB, DB]),
         ({"search": DB.app_id[5:20]}, [DB]),
         ({"search": WEB.cvms[1].vm_uuid}, [WEB]),
-        ({"search": WEB.cvms[1].instance_id.upper()}, [WEB]),
+        ({"search": str(WEB.cvms[1].instance_id).upper()}, [WEB]),
         ({"search": "ffffffffff"}, [HIDDEN]),
         ({"search": "gone"}, [GONE]),
         ({"search": "gone", "status": "running"}, []),
@@ -68,18 +71,18 @@ def simulator():
         ({"region": "EU-WEST-1", "search": "web-1"}, []),
     ],
 )
-def test_filters_choose_apps_of_which_one_cvm_meets_all_of_them(get, query: dict[str, Any], found: list[App]) -> None:
+def test_filters_choose_apps_of_which_one_cvm_meets_all_of_them(get: Get, query: dict[str, Any], found: list[App]) -> None:
     answer = get(**query).json()
     assert [app["app_id"] for app in answer["dstack_apps"]] == [app.app_id for app in found]
     assert answer["total"] == len(found)
 
 
-def test_chosen_app_comes_with_all_its_cvms(get) -> None:
+def test_chosen_app_comes_with_all_its_cvms(get: Get) -> None:
     (app,) = get(status="stopped").json()["dstack_apps"]
     assert [cvm["name"] for cvm in app["cvms"]] == ["web-1", "web-2"]
 
 
-def test_new_fleet_is_filtered_anew(get, simulator) -> None:
+def test_new_fleet_is_filtered_anew(get: Get, simulator: Simulator) -> None:
     get(region="EU-WEST-1")
     simulator.fleet = (DB,)
     assert get(region="EU-WEST-1").json()["total"] == 1
@@ -98,13 +101,13 @@ def test_new_fleet_is_filtered_anew(get, simulator) -> None:
     ],
     ids=str,
 )
-def test_letter_case_counts_unless_the_service_ignores_it(get, simulator, query: dict[str, Any]) -> None:
+def test_letter_case_counts_unless_the_service_ignores_it(get: Get, simulator: Simulator, query: dict[str, Any]) -> None:
     assert get(**query).json()["total"] == 0
     simulator.case_sensitive = False
     assert [app["name"] for app in get(**query).json()["dstack_apps"]] == ["web"]
 
 
-def test_service_can_ignore_some_filters_or_all(get, simulator) -> None:
+def test_service_can_ignore_some_filters_or_all(get: Get, simulator: Simulator) -> None:
     simulator.ignored_filters = {"region"}
     assert get(region="EU-WEST-1").json()["total"] == 4
     assert get(region="US-WEST-1", status="stopped", kms_type="base").json()["total"] == 0
@@ -112,7 +115,7 @@ def test_service_can_ignore_some_filters_or_all(get, simulator) -> None:
     assert get(region="nowhere", status="odd", search="nothing", listed="true").json()["total"] == 4
 
 
-def test_filter_options_are_the_distinct_values(get) -> None:
+def test_filter_options_are_the_distinct_values(get: Get) -> None:
     assert get(path="/apps/filter-options").json() == {
         "statuses": ["running", "stopped"],
         "image_versions": ["dstack-0.5.7", "dstack-dev-0.5.7-9b6a5239"],
@@ -124,7 +127,7 @@ def test_filter_options_are_the_distinct_values(get) -> None:
     }
 
 
-def test_filter_options_fail_and_lie_on_their_own(get, simulator) -> None:
+def test_filter_options_fail_and_lie_on_their_own(get: Get, simulator: Simulator) -> None:
     simulator.misbehave(Status(500), Replace("regions", {"EU": 1}), Body(b"[]"), path="/apps/filter-options")
     assert get().status_code == 200
     assert get(path="/apps/filter-options").status_code == 500

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_no_two_cvms_of_a_fleet_share_an_id() -> None:
     ],
 )
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_twelve_cvms_are_enough_for_every_kind_of_app(kind, seed: int) -> None:
+def test_twelve_cvms_are_enough_for_every_kind_of_app(kind: Callable[[App], object], seed: int) -> None:
     assert any(kind(app) for app in make_fleet(seed, 12))
 
 

@@ -10,10 +10,12 @@ from email.utils import parsedate_to_datetime
 import pytest
 import requests
 
-from ansible_collections.phala.cloud.tests.simulator import RateLimit
+from ansible_collections.phala.cloud.tests.simulator import RateLimit, Simulator
+
+from .conftest import Get
 
 
-def test_requests_above_the_rate_are_refused_until_a_second_has_passed(get, simulator) -> None:
+def test_requests_above_the_rate_are_refused_until_a_second_has_passed(get: Get, simulator: Simulator) -> None:
     simulator.rate_limit = RateLimit(2)
     responses = [get() for dummy in range(3)]
     assert [response.status_code for response in responses] == [200, 200, 429]
@@ -22,7 +24,7 @@ def test_requests_above_the_rate_are_refused_until_a_second_has_passed(get, simu
     assert get().status_code == 200
 
 
-def test_rate_is_for_all_clients_together(simulator) -> None:
+def test_rate_is_for_all_clients_together(simulator: Simulator) -> None:
     simulator.rate_limit = RateLimit(10)
     seen: list[int] = []
 
@@ -41,7 +43,7 @@ def test_rate_is_for_all_clients_together(simulator) -> None:
 
 
 @pytest.mark.parametrize("skew", [0, 3600, -3600])
-def test_date_of_retry_after_is_of_the_services_clock(get, simulator, skew: int) -> None:
+def test_date_of_retry_after_is_of_the_services_clock(get: Get, simulator: Simulator, skew: int) -> None:
     simulator.rate_limit = RateLimit(1, retry_after="date")
     simulator.clock_skew = skew
     get()
@@ -51,7 +53,7 @@ def test_date_of_retry_after_is_of_the_services_clock(get, simulator, skew: int)
     assert abs(date.timestamp() - time.time() - skew) < 2
 
 
-def test_retry_after_can_be_missing(get, simulator) -> None:
+def test_retry_after_can_be_missing(get: Get, simulator: Simulator) -> None:
     simulator.rate_limit = RateLimit(1, retry_after=None)
     get()
     response = get()
@@ -59,6 +61,6 @@ def test_retry_after_can_be_missing(get, simulator) -> None:
     assert "Retry-After" not in response.headers
 
 
-def test_every_response_has_one_date(simulator, get) -> None:
+def test_every_response_has_one_date(simulator: Simulator, get: Get) -> None:
     for response in (get(), get(page=0), requests.get(simulator.url, timeout=5)):
         assert parsedate_to_datetime(response.headers["Date"]).timestamp() == pytest.approx(time.time(), abs=2)

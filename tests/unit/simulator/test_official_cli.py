@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def phala(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [node, str(folder / "node_modules" / "phala" / "dist" / "index.js")]
 
 
-def _run(phala: list[str], home: Path, *arguments: str, **environment: str) -> dict:
+def _run(phala: list[str], home: Path, *arguments: str, **environment: str) -> Any:
     """Run the tool with a home of its own and return the JSON that it prints."""
     variables = {"PATH": os.environ["PATH"], "HOME": str(home), "PHALA_CLOUD_DIR": str(home), "CI": "1", **environment}
     command = [*phala, *arguments, "--json"]

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from ansible_collections.phala.cloud.tests.simulator import Simulator, make_fleet
 from ansible_collections.phala.cloud.tests.unit.simulator.unusual import UNUSUAL
+
+from .conftest import Get
 
 models = pytest.importorskip("phala_cloud.models.apps", reason="the official SDK, phala-cloud, is not installed")
 
@@ -20,13 +24,13 @@ LISTS = {
 
 
 @pytest.fixture(scope="module")
-def simulator():
+def simulator() -> Iterator[Simulator]:
     with Simulator(fleet=(*make_fleet(cvms=500), *UNUSUAL)) as running:
         yield running
 
 
 @pytest.mark.parametrize("version", LISTS)
-def test_sdk_reads_every_app(get, simulator, version: str) -> None:
+def test_sdk_reads_every_app(get: Get, simulator: Simulator, version: str) -> None:
     """Minimal apps are left out: the published description has them, the SDK's models do not."""
     listed = []
     for page in range(1, len(simulator.fleet) // 100 + 2):
@@ -39,7 +43,7 @@ def test_sdk_reads_every_app(get, simulator, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["2025-10-28", *LISTS])
-def test_sdks_client_lists_apps(simulator, version: str) -> None:
+def test_sdks_client_lists_apps(simulator: Simulator, version: str) -> None:
     sdk = pytest.importorskip("phala_cloud", reason="the official SDK, phala-cloud, is not installed whole")
     client = sdk.create_client(api_key=simulator.api_key, base_url=simulator.url, version=version)
     simulator.clear()

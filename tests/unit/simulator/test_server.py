@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -114,7 +114,7 @@ def _unfinished_request(simulator: Simulator) -> socket.socket:
     return client
 
 
-def _until(condition) -> None:
+def _until(condition: Callable[[], object]) -> None:
     end = time.monotonic() + 5
     while not condition() and time.monotonic() < end:
         time.sleep(0.005)

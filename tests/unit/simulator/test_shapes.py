@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ansible_collections.phala.cloud.tests.simulator import FLAT, NESTED, NUMBERED, RENAMED, SPARSE, App, Cvm, make_fleet, render
-from ansible_collections.phala.cloud.tests.simulator.shapes import FlatPage, NestedPage, render_bytes, shape_of
+from ansible_collections.phala.cloud.tests.simulator.shapes import FlatPage, NestedPage, ShapeName, render_bytes, shape_of
 from ansible_collections.phala.cloud.tests.simulator.shapes.flat import FlatApp, FlatCvm
 from ansible_collections.phala.cloud.tests.simulator.shapes.nested import NestedApp, NestedCvm
 from ansible_collections.phala.cloud.tests.simulator.shapes.shared import MinimalApp
@@ -20,7 +20,7 @@ FLEET = make_fleet(seed=7, cvms=500)
 NUMBERS = {"page": 1, "page_size": 100, "total": 1, "total_pages": 1}
 
 
-def _full_apps(shape: str) -> list[dict[str, Any]]:
+def _full_apps(shape: ShapeName) -> list[dict[str, Any]]:
     return [render(app, shape) for app in FLEET if not app.minimal]
 
 
@@ -40,7 +40,7 @@ def _cvms(app: dict[str, Any]) -> list[dict[str, Any]]:
         ("LATEST", NESTED),
     ],
 )
-def test_version_chooses_the_shape(version: str, shape: str) -> None:
+def test_version_chooses_the_shape(version: str, shape: ShapeName) -> None:
     assert shape_of(version) == shape
 
 
@@ -56,12 +56,14 @@ def test_cvm_without_a_number_has_the_hashed_id_in_every_nested_version() -> Non
 
 
 @pytest.mark.parametrize(("shape", "page"), [(FLAT, FlatPage), (NESTED, NestedPage)])
-def test_whole_fleet_is_what_the_published_description_demands(shape: str, page) -> None:
+def test_whole_fleet_is_what_the_published_description_demands(shape: ShapeName, page: type[BaseModel]) -> None:
     page.model_validate({"dstack_apps": [render(app, shape) for app in (*FLEET, *UNUSUAL)], **NUMBERS})
 
 
 @pytest.mark.parametrize(("shape", "app_model", "cvm_model"), [(FLAT, FlatApp, FlatCvm), (NESTED, NestedApp, NestedCvm)])
-def test_every_field_of_the_description_is_shown(shape: str, app_model, cvm_model) -> None:
+def test_every_field_of_the_description_is_shown(
+    shape: ShapeName, app_model: type[BaseModel], cvm_model: type[BaseModel]
+) -> None:
     apps = _full_apps(shape)
     assert {frozenset(app) for app in apps} == {frozenset(app_model.model_fields)}
     shown = {field for app in apps for cvm in _cvms(app) for field in cvm}
@@ -70,7 +72,7 @@ def test_every_field_of_the_description_is_shown(shape: str, app_model, cvm_mode
 
 @pytest.mark.parametrize(("shape", "model"), [(FLAT, FlatCvm), (NESTED, NestedCvm)])
 @pytest.mark.parametrize("value", [None, 12, "text", [], {}])
-def test_models_refuse_what_the_description_forbids(shape: str, model, value: Any) -> None:
+def test_models_refuse_what_the_description_forbids(shape: ShapeName, model: type[BaseModel], value: Any) -> None:
     cvm = _cvms(_full_apps(shape)[0])[0]
     model.model_validate(cvm)
     with pytest.raises(ValidationError):
@@ -129,7 +131,7 @@ def test_flat_shape_leaves_deleted_cvms_out_and_the_nested_one_dates_them() -> N
 
 
 @pytest.mark.parametrize("shape", [FLAT, NESTED])
-def test_fields_of_tomorrow_come_along(shape: str) -> None:
+def test_fields_of_tomorrow_come_along(shape: ShapeName) -> None:
     app = App(name="web", extra={"colour": "red"}, cvms=(Cvm(name="web-1", extra={"moon": {"phase": 1}}),))
     shown = render(app, shape)
     assert shown["colour"] == "red"
@@ -137,7 +139,7 @@ def test_fields_of_tomorrow_come_along(shape: str) -> None:
 
 
 @pytest.mark.parametrize("shape", [FLAT, NESTED])
-def test_extra_replaces_a_field_with_any_value(shape: str) -> None:
+def test_extra_replaces_a_field_with_any_value(shape: ShapeName) -> None:
     app = App(name="web", extra={"name": 7}, cvms=(Cvm(name="web-1", extra={"status": ["odd"], "vm_uuid": 3}),))
     shown = render(app, shape)
     assert (shown["name"], shown["cvms"][0]["status"], shown["cvms"][0]["vm_uuid"]) == (7, ["odd"], 3)

@@ -9,10 +9,13 @@ import time
 import pytest
 import requests
 
-from ansible_collections.phala.cloud.tests.simulator.faults import Close, Hang, Reset, Trickle, Truncate, WrongLength
+from ansible_collections.phala.cloud.tests.simulator import Simulator
+from ansible_collections.phala.cloud.tests.simulator.faults import Close, Fault, Hang, Reset, Trickle, Truncate, WrongLength
+
+from .conftest import Get
 
 
-def _raw(simulator, *, seconds: float = 0.3) -> tuple[bytes, str]:
+def _raw(simulator: Simulator, *, seconds: float = 0.3) -> tuple[bytes, str]:
     """Return what comes over the wire, and how it ends: closed, reset, or still open after so long."""
     request = f"GET /api/v1/apps HTTP/1.1\r\nHost: x\r\nX-API-Key: {simulator.api_key}\r\n\r\n"
     received = b""
@@ -40,12 +43,12 @@ def _split(received: bytes) -> tuple[int, bytes]:
     return int(length), body
 
 
-def test_reset_before_the_answer(simulator) -> None:
+def test_reset_before_the_answer(simulator: Simulator) -> None:
     simulator.misbehave(Reset())
     assert _raw(simulator) == (b"", "reset")
 
 
-def test_reset_in_the_middle_of_the_body(simulator) -> None:
+def test_reset_in_the_middle_of_the_body(simulator: Simulator) -> None:
     simulator.misbehave(Reset(after=100))
     received, end = _raw(simulator)
     length, body = _split(received)
@@ -53,13 +56,13 @@ def test_reset_in_the_middle_of_the_body(simulator) -> None:
     assert length > 100
 
 
-def test_close_without_an_answer(simulator) -> None:
+def test_close_without_an_answer(simulator: Simulator) -> None:
     simulator.misbehave(Close())
     assert _raw(simulator) == (b"", "closed")
 
 
 @pytest.mark.parametrize("after", [None, 0, 50])
-def test_truncated_body_is_closed_early(simulator, after: int | None) -> None:
+def test_truncated_body_is_closed_early(simulator: Simulator, after: int | None) -> None:
     simulator.misbehave(Truncate(after))
     received, end = _raw(simulator)
     length, body = _split(received)
@@ -67,7 +70,7 @@ def test_truncated_body_is_closed_early(simulator, after: int | None) -> None:
 
 
 @pytest.mark.parametrize("by", [-10, 10])
-def test_wrong_content_length(simulator, by: int) -> None:
+def test_wrong_content_length(simulator: Simulator, by: int) -> None:
     simulator.misbehave(WrongLength(by))
     received, end = _raw(simulator)
     length, body = _split(received)
@@ -75,19 +78,19 @@ def test_wrong_content_length(simulator, by: int) -> None:
     assert body.endswith(b"}")
 
 
-def test_hang_before_the_head(simulator) -> None:
+def test_hang_before_the_head(simulator: Simulator) -> None:
     simulator.misbehave(Hang())
     assert _raw(simulator) == (b"", "open")
 
 
-def test_hang_after_the_head(simulator) -> None:
+def test_hang_after_the_head(simulator: Simulator) -> None:
     simulator.misbehave(Hang(head=True))
     received, end = _raw(simulator)
     assert received.startswith(b"HTTP/1.1 200")
     assert (_split(received)[1], end) == (b"", "open")
 
 
-def test_trickle_comes_byte_by_byte_and_never_ends(simulator) -> None:
+def test_trickle_comes_byte_by_byte_and_never_ends(simulator: Simulator) -> None:
     simulator.misbehave(Trickle(0.02))
     received, end = _raw(simulator, seconds=0.5)
     dummy, dummy, body = received.partition(b"\r\n\r\n")
@@ -108,14 +111,14 @@ def test_trickle_comes_byte_by_byte_and_never_ends(simulator) -> None:
     ],
     ids=str,
 )
-def test_fault_as_requests_sees_it(get, simulator, fault, error: type[Exception]) -> None:
+def test_fault_as_requests_sees_it(get: Get, simulator: Simulator, fault: Fault, error: type[Exception]) -> None:
     simulator.misbehave(fault)
     with pytest.raises(error):
         get().json()
     assert get().status_code == 200
 
 
-def test_hanging_request_does_not_hold_up_others(simulator, get) -> None:
+def test_hanging_request_does_not_hold_up_others(simulator: Simulator, get: Get) -> None:
     simulator.misbehave(Hang())
     with socket.create_connection(("127.0.0.1", simulator.port)) as client:
         client.sendall(b"GET /api/v1/apps HTTP/1.1\r\nHost: x\r\n\r\n")

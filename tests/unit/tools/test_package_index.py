@@ -53,7 +53,7 @@ def test_written_configuration_is_read_by_configparser() -> None:
 def test_real_pip_lists_settings_in_the_form_that_is_read(tmp_path: Path) -> None:
     (tmp_path / "pip.conf").write_text("[global]\nextra-index-url =\n  a\n  b\n[install]\ncert = /ca.pem\n", encoding="utf-8")
     environment = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), "PIP_INDEX_URL": MIRROR, "HOME": str(tmp_path)}
-    command = [sys.executable, bundled_pip() / "pip", "config", "list"]
+    command = [sys.executable, str(bundled_pip() / "pip"), "config", "list"]
     listing = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     expected = {"index-url": MIRROR, "extra-index-url": "\na\nb", "cert": "/ca.pem"}
     assert {option: value for option, value in read_pip_settings(listing).items() if option in expected} == expected

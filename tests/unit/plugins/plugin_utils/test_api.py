@@ -120,7 +120,7 @@ def mask(text: str) -> str:
     return text.replace(KEY, "***")
 
 
-def make_client(*, account: Account | None = None, say: Callable[[str], None] = str, **settings: Any) -> Client:
+def make_client(*, account: Account | None = None, say: Callable[[str], Any] = str, **settings: Any) -> Client:
     return Client(account or Account(), Settings(**settings), mask, say)  # type: ignore[arg-type]
 
 

@@ -51,5 +51,5 @@ def test_unavailable_is_an_error_of_the_service() -> None:
     error = UnavailableError("no", may_pass=True, retry_after=2.5, is_throttled=True)
     assert isinstance(error, ApiError)
     assert (str(error), error.may_pass, error.retry_after, error.is_throttled) == ("no", True, 2.5, True)
-    error = ApiError("no")
-    assert (error.may_pass, error.retry_after, error.is_throttled) == (False, None, False)
+    other = ApiError("no")
+    assert (other.may_pass, other.retry_after, other.is_throttled) == (False, None, False)

@@ -19,7 +19,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
     read_app,
     refuse_unknown_shape,
 )
-from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm, Identity
 
 FLAT = {"vm_uuid": "u1", "app_id": "a1", "name": "web", "status": "running", "teepod_id": 7, "teepod_name": "prod7"}
 NESTED = {"id": "cvm_1", "name": "web", "status": "running", "resource": {}, "gateway": {}}
@@ -48,7 +48,7 @@ def test_app_is_all_of_its_metadata_but_the_lists_of_cvms() -> None:
 
 def test_identity_is_the_account_and_the_identifiers_in_lower_case() -> None:
     (cvm,) = read(app({**NESTED, "vm_uuid": "U1", "instance_id": ""}))
-    assert cvm.identity == ("me", "u1", None, "cvm_1")
+    assert cvm.identity == Identity("me", "u1", None, "cvm_1")
     assert (cvm.identity.key, cvm.label) == (("me", "vm_uuid", "u1"), "'web' (vm_uuid 'u1') in account 'me'")
 
 

@@ -36,7 +36,7 @@ GATEWAY = GatewaySettings(
 INSTANCE_ID, APP_ID = "1c" * 20, "ab" * 20
 
 
-def core(**values: Any) -> dict[str, Any]:
+def core(**values: Any) -> Any:
     return {
         "instance_id": INSTANCE_ID,
         "app_id": APP_ID,

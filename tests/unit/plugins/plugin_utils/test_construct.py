@@ -132,7 +132,7 @@ def test_recorder_keeps_what_core_asks_the_inventory_for() -> None:
 
 def test_host_is_constructed_and_neither_the_inventory_nor_the_templar_keeps_a_trace(plugin: Any) -> None:
     before = plugin.inventory, plugin.templar.available_variables
-    options = {
+    options: dict[str, Any] = {
         "compose": {"joined": trust_as_template("'{' ~ '{ 7 * 7 }}'"), "size": trust_as_template("vcpu")},
         "groups": {"big": trust_as_template("size == 4"), "small": trust_as_template("dev")},
         "keyed_groups": [{"key": trust_as_template("name"), "prefix": "n", "parent_group": "names"}],

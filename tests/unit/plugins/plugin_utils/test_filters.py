@@ -32,8 +32,10 @@ def unmet(query: Any, *cvms: Cvm, nodes_of_service: frozenset[str] = frozenset()
 def test_each_filter_but_search_and_node_is_compared_with_its_core_variable() -> None:
     assert set(FILTERED_VARIABLES) <= set(CORE_VARIABLES)
     for name in set(FILTERED_VARIABLES) - {"node", "listed"}:
-        assert unmet({name: ("y", "X")}, cvm(**{name: "x"}), cvm(**{name: None})) == [set(), {name}]
-        assert unmet({name: ("None",)}, cvm(**{name: None})) == [{name}]
+        named: dict[str, Any] = {name: "x"}
+        unnamed: dict[str, Any] = {name: None}
+        assert unmet({name: ("y", "X")}, cvm(**named), cvm(**unnamed)) == [set(), {name}]
+        assert unmet({name: ("None",)}, cvm(**unnamed)) == [{name}]
 
 
 def test_lists_become_one_query_for_each_combination_but_for_status() -> None:

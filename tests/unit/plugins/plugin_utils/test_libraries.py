@@ -9,6 +9,7 @@ import importlib.util
 import sys
 import sysconfig
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,7 @@ def test_missing_package_is_said_with_its_ways(monkeypatch: pytest.MonkeyPatch) 
 def test_package_that_is_too_old_to_be_imported_is_named_with_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
     def version(package: str) -> str:
         if package == "requests":
-            raise _libraries.PackageNotFoundError(package)
+            raise PackageNotFoundError(package)
         return "1.21.1"
 
     monkeypatch.setattr(_libraries, "IMPORT_ERROR", ImportError("cannot import name 'Mapping'"))

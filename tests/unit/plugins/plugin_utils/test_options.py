@@ -24,6 +24,7 @@ from ansible.plugins.loader import inventory_loader
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._options import read_settings
+from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import Mask
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import (
     Account,
     ApiSettings,
@@ -242,7 +243,8 @@ def test_empty_variables_of_the_environment_count_as_unset(
     assert (used.key, used.url) == ("phak_me", DEFAULT_URL)
 
 
-PROFILES = {
+UNMASKED = Mask(())
+PROFILES: Mapping[str, Mapping[str, Any]] = {
     "me": {"token": "phak_me"},
     "work": {
         "token": "phak_work",
@@ -587,7 +589,7 @@ def test_environment_may_hold_templates(read: Callable[..., Settings], monkeypat
 def test_problem_is_told_with_what_to_change(
     options: dict[Any, Any], named: list[str], problems: Callable[..., list[str]]
 ) -> None:
-    extra_vars = {"empty": "", "none": None, "empty_list": []}
+    extra_vars: dict[str, Any] = {"empty": "", "none": None, "empty_list": []}
     (problem,) = problems(options, extra_vars=extra_vars)
     assert [words for words in named if words not in problem] == []
 
@@ -711,9 +713,9 @@ def test_problem_names_the_profile(problems: Callable[..., list[str]], home: Pat
 
 @pytest.mark.parametrize("name", ["timeout", "retries", "page_size", "concurrency", "cache_stale", "gateway_port", "ssh_port"])
 def test_number_without_a_value_is_its_default(name: str, read: Callable[..., Settings]) -> None:
-    assert replace(read(f"plugin: phala.cloud.phala\n{name}:\n"), mask=None) == replace(read({}), mask=None)
+    assert replace(read(f"plugin: phala.cloud.phala\n{name}:\n"), mask=UNMASKED) == replace(read({}), mask=UNMASKED)
 
 
 @pytest.mark.parametrize("name", ["api_key", "api_url", "api_version", "hostnames", "group", "group_by", "connect_with"])
 def test_option_without_a_value_counts_as_not_given(name: str, read: Callable[..., Settings]) -> None:
-    assert replace(read(f"plugin: phala.cloud.phala\n{name}:\n"), mask=None) == replace(read({}), mask=None)
+    assert replace(read(f"plugin: phala.cloud.phala\n{name}:\n"), mask=UNMASKED) == replace(read({}), mask=UNMASKED)

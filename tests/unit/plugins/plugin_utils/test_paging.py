@@ -347,7 +347,7 @@ def test_one_page_without_a_new_app_does_not_end_a_reading() -> None:
 class ChangingService(Service):
     """Serve a list that ``change`` may replace before each response."""
 
-    def __init__(self, apps: list[dict[str, Any]], change: Callable[[ChangingService, int], None]) -> None:
+    def __init__(self, apps: list[dict[str, Any]], change: Callable[[ChangingService, int], object]) -> None:
         super().__init__()
         self.apps = apps
         self.requests = 0
@@ -476,7 +476,7 @@ def test_cvms_of_an_app_that_trade_places_are_not_lost() -> None:
 
 def test_several_queries_are_read_at_once() -> None:
     barrier = threading.Barrier(2, timeout=5)
-    service = ChangingService([app(1, "running", "stopped")], lambda _service, _request: barrier.wait() and None)
+    service = ChangingService([app(1, "running", "stopped")], lambda _service, _request: barrier.wait())
     assert fetch(service, RUNNING, STOPPED, concurrency=2).requests == 4
 
 

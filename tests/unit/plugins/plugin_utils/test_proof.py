@@ -117,13 +117,13 @@ def test_judges_the_claim_of_each_page_by_its_own_count(later_total: int, later_
 
 def test_shows_apps_and_counts_of_all_pages() -> None:
     result = changed(("ab", 3), ("bc", 4))
-    assert (result.identities, result.totals, result.page_count) == (identities("abc"), {3, 4}, 2)
+    assert (result.identities, result.totals, result.page_count) == (identities("abc"), frozenset((3, 4)), 2)
     assert (result.first_identities, result.first_total) == (identities("ab"), 3)
 
 
 def test_finds_the_states_of_all_apps() -> None:
     pages = [make_page("ab", 2, states="12"), make_page("bc", 2, states="23")]
-    assert find_states(pages) == {("a", "null"): {"1"}, ("b", "null"): {"2"}, ("c", "null"): {"3"}}
+    assert find_states(pages) == {(name, "null"): frozenset(state) for name, state in ("a1", "b2", "c3")}
 
 
 def test_finds_no_states_if_an_app_changed() -> None:

@@ -102,7 +102,7 @@ def test_values_are_marked_at_every_depth_and_copied() -> None:
 
 
 def test_json_types_stay_what_they_are() -> None:
-    value = {"i": 1, "f": 1.0, "b": True, "n": None, "l": [], "d": {}, "s": "1", "big": 10**30}
+    value: dict[str, Any] = {"i": 1, "f": 1.0, "b": True, "n": None, "l": [], "d": {}, "s": "1", "big": 10**30}
     marked = Marker().mark(value)
     assert marked == value
     assert {name: type(entry) for name, entry in marked.items() if name != "s"} == {
