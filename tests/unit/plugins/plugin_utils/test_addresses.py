@@ -5,7 +5,14 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_this_machine, split_domain, url_problem
+from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import (
+    bare_id,
+    is_this_machine,
+    is_within,
+    split_domain,
+    url_problem,
+    with_lower_case_host,
+)
 
 LABEL, LONG = "a" * 63, "x" * 300
 
@@ -43,7 +50,8 @@ def test_url_of_a_service_is_accepted(url: str) -> None:
         ("https://a..b/", "is no URL"),
         (f"https://{'a' * 64}.org/", "is no URL"),
         ("http://[::1].evil.example/", "is no URL"),
-        ("https://me:secret@phala.example.org/", "holds a user name or password"),
+        ("https://me:secret@phala.example.org/", "holds a user name or password: remove it, the API key is sent apart"),
+        ("https://secret@phala.example.org/", "holds a user name or password"),
         ("https://phala.example.org/?a=b", "must end with the path"),
         ("https://phala.example.org/#a", "must end with the path"),
         ("http://phala.example.org/", "would send the API key unencrypted"),
@@ -104,3 +112,24 @@ def test_name_or_address_of_this_machine_is_recognized(name: str) -> None:
 )
 def test_other_names_and_addresses_are_not_this_machine(name: str) -> None:
     assert not is_this_machine(name)
+
+
+@pytest.mark.parametrize(
+    ("domain", "within"),
+    [("a.org", True), ("x.a.org", True), ("b.org", True), ("xa.org", False), ("a.org.x", False), ("org", False)],
+)
+def test_domain_is_within_those_that_it_is_or_is_below(domain: str, *, within: bool) -> None:
+    assert is_within(domain, ["a.org", "b.org"]) is within
+
+
+def test_url_keeps_the_case_of_its_path() -> None:
+    assert with_lower_case_host("HTTPS://A.Example.ORG:1/Api/V1") == "https://a.example.org:1/Api/V1"
+
+
+@pytest.mark.parametrize("text", ["ab", "AB", "0xAB", "app_ab", "APP_0xAB"])
+def test_id_is_bare_without_prefixes_and_in_lower_case(text: str) -> None:
+    assert bare_id(text) == "ab"
+
+
+def test_end_of_an_id_is_kept() -> None:
+    assert bare_id("abapp_0x") == "abapp_0x"
