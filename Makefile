@@ -7,7 +7,7 @@ NOX := .venv/bin/python -m nox
 export XDG_CACHE_HOME := $(CURDIR)/.nox/cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow matrix devel pythons style lint package sanity docs build release publish bench fuzz clean
+.PHONY: help demo test slow matrix devel pythons style lint package sanity docs build release publish bench fuzz mutants clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -62,6 +62,9 @@ bench: .venv/ready ## measure how long inventories take, also others, into .nox/
 
 fuzz: .venv/ready ## make up answers of the service for five minutes, and keep what the plugin cannot take; ARGS="--seconds 3600"
 	@$(NOX) --sessions fuzz -- $(ARGS)
+
+mutants: .venv/ready ## put one small error after the other into each helper, and count those that its unit tests find; ARGS="_names _hosts"
+	@$(NOX) --sessions mutants -- $(ARGS)
 
 clean: ## remove what the other targets have made
 	rm -rf .venv .nox .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

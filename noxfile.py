@@ -262,6 +262,14 @@ def fuzz(session: nox.Session) -> None:
     session.run("python", "-m", "tests.security.fuzz", *session.posargs)
 
 
+@nox.session(python=PYTHONS[NEWEST.python], default=False)
+def mutants(session: nox.Session) -> None:
+    """Show how many mutants of each helper its unit tests kill; fail where they kill too few."""
+    install(session, f"ansible-core-{NEWEST.core}", "test", "mutants")
+    with copied_checkout() as collection, session.chdir(collection.parents[2]):
+        session.run("python", str(ROOT / "tests/tools/mutants.py"), *session.posargs)
+
+
 def benchmark_on(pair: Pair) -> Callable[[nox.Session], None]:
     """Make the session that measures on this pair; the newest is compared with the plugins of the package ``ansible`` too."""
 
