@@ -15,6 +15,8 @@ from .pages import DOCS, REPOSITORY, ROOT, TOP_PAGES, all_pages, anchors, links,
 PLACEHOLDER = "host"  # of messages that say how to write a URL
 OWN_HOSTS = ("example.org", "cloud-api.phala.com", "127.0.0.1")
 COMMUNITY_HOSTS = ("docs.ansible.com", "forum.ansible.com", "semver.org", "pre-commit.com")  # of the pages of the top folder
+PLATFORM_HOSTS = ("cloud.phala.com", "docs.phala.com", "github.com")
+PLATFORM = ("https://cloud.phala.com/dashboard", "https://docs.phala.com/", "https://github.com/Dstack-TEE/dstack")
 ELSEWHERE = (*(f"https://{host}" for host in COMMUNITY_HOSTS), f"{REPOSITORY}/issues")
 
 
@@ -29,6 +31,8 @@ def test_every_link_of_page_leads_somewhere(page: Path) -> None:
 
 
 def leads_somewhere(page: Path, target: str) -> bool:
+    if target.startswith(PLATFORM):
+        return True
     if target.startswith(ELSEWHERE):
         return page.name in TOP_PAGES
     path, _hash, anchor = target.partition("#")
@@ -41,7 +45,7 @@ def leads_somewhere(page: Path, target: str) -> bool:
 @pytest.mark.parametrize("page", all_pages(), ids=name_of)
 def test_page_names_no_host_but_the_service_and_examples(page: Path) -> None:
     hosts = re.findall(r"https?://(?:\w+:\w+@)?([\w.-]+)", page.read_text(encoding="utf-8"))
-    known = (*OWN_HOSTS, *COMMUNITY_HOSTS) if page.name in TOP_PAGES else OWN_HOSTS
+    known = (*OWN_HOSTS, *PLATFORM_HOSTS, *(COMMUNITY_HOSTS if page.name in TOP_PAGES else ()))
     assert [host for host in hosts if not host.rstrip(".").endswith(known) and host != PLACEHOLDER] == []
 
 
