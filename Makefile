@@ -7,7 +7,7 @@ NOX := .venv/bin/python -m nox
 export XDG_CACHE_HOME := $(CURDIR)/.nox/cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow matrix devel pythons style lint package sanity docs build release publish bench fuzz mutants clean
+.PHONY: help demo test slow matrix devel pythons style lint package sanity pages docs build release publish bench fuzz mutants clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -44,6 +44,9 @@ package: .venv/ready ## build the collection, then import, install, upgrade and 
 
 sanity: .venv/ready ## run ansible-test on the newest and the oldest ansible-core that the Pythons here allow
 	@$(NOX) --tags $(if $(REST),sanity-rest,sanity)
+
+pages: .venv/ready ## write what pages have from the code, and the outputs of their commands; ARGS="-k names"
+	@$(NOX) --sessions pages -- $(ARGS)
 
 docs: .venv/ready ## build the documentation as a site into .nox/site
 	@$(NOX) --sessions docs

@@ -255,6 +255,15 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS[NEWEST.python], default=False)
+def pages(session: nox.Session) -> None:
+    """Write what pages have from the code, and the outputs of their commands; the tests of the pages then compare nothing."""
+    link_checkout(session, NEWEST)
+    add_posix_collection(session, NEWEST)
+    session.env["PHALA_PAGES_WRITE"] = "1"
+    session.run("pytest", "tests/docs", *session.posargs)
+
+
+@nox.session(python=PYTHONS[NEWEST.python], default=False)
 def fuzz(session: nox.Session) -> None:
     """Fuzz the plugin with answers; where atheris cannot be had for this Python, they are made up without its guidance."""
     link_checkout(session, NEWEST)

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import configparser
+import os
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 
 from .pages import ROOT, Block
 from .shell import Shell, same
@@ -31,8 +33,17 @@ NOT_RUN = {
     "ansible-builder build --tag registry.example.org/phala:2.0.0": "builds a container image; tests/packaging has the file read",
 }
 
+WRITES = "PHALA_PAGES_WRITE" in os.environ  # what came out becomes what the page shows; `make pages` sets it
+
 LANGUAGES = ("sh", "console", "yaml", "ini", "text", "json", "jinja")
 ASK = ("--ask-vault-pass", "encrypt_string")  # commands with one of these wait for what somebody types
+
+
+def settle(path: Path, content: str) -> None:
+    """Compare a file with what it should be, or write it."""
+    if WRITES:
+        path.write_text(content, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == content, f"{path} is not current: run make pages"
 
 
 class Reader:
@@ -80,6 +91,11 @@ class Reader:
 
     def compare(self, block: Block) -> None:
         assert self.printed is not None, f"{block.label}: no command of this page printed this"
+        if WRITES and not same(block.text, self.printed):
+            before, begin, end = block.page.read_text(encoding="utf-8"), f"```{block.language}\n", "```\n"
+            after = before.replace(f"{begin}{block.text}{end}", f"{begin}{self.printed.rstrip()}\n{end}", 1)
+            block.page.write_text(after, encoding="utf-8")
+            return
         assert same(block.text, self.printed), f"{block.label} shows\n{block.text}\nand this came out\n{self.printed}"
 
     def write(self, block: Block) -> None:

@@ -14,6 +14,7 @@ from ansible_collections.phala.cloud.tests.simulator import Simulator
 from .draw import draw
 from .fleet import KEY
 from .pages import DOCS
+from .reader import settle
 from .shell import Shell
 
 PICTURE = DOCS / "overview.svg"
@@ -23,7 +24,7 @@ def test_picture_is_drawn_from_what_comes_out(reader_home: Path, simulator: Simu
     shell = Shell(reader_home, simulator.origin, PHALA_CLOUD_API_KEY=KEY)
     (shell.folder / "phala.yml").write_text("plugin: phala.cloud.phala\n", encoding="utf-8")
     inventory = json.loads(shell.run("ansible-inventory -i phala.yml --list").stdout)
-    assert draw(inventory) == PICTURE.read_text(encoding="utf-8")
+    settle(PICTURE, draw(inventory))
 
 
 def test_picture_is_well_formed_and_fit_for_light_and_dark_pages() -> None:

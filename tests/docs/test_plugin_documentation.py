@@ -17,7 +17,6 @@ from ansible_collections.phala.cloud.tests.integration.loading import load
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 
 from .fleet import KEY
-from .pages import all_pages
 from .shell import Shell
 
 plugin = importlib.import_module("ansible_collections.phala.cloud.plugins.inventory.phala")
@@ -33,11 +32,6 @@ def sentences(option: str) -> list[str]:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_option_is_described_in_whole_sentences(option: str) -> None:
     assert all(re.fullmatch(r"[A-Z(OCV`].*\.", sentence, re.DOTALL) for sentence in sentences(option))
-
-
-@pytest.mark.parametrize("option", OPTIONS)
-def test_option_is_mentioned_in_the_guides(option: str) -> None:
-    assert any(re.search(rf"\b{option}\b", page.read_text(encoding="utf-8")) for page in all_pages())
 
 
 def test_every_option_that_the_markup_names_exists() -> None:
