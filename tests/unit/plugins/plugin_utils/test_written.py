@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.phala.cloud.plugins.plugin_utils import _written
 from ansible_collections.phala.cloud.plugins.plugin_utils._written import (
@@ -34,7 +35,7 @@ def test_vaulted_text_is_text_at_any_depth(monkeypatch: pytest.MonkeyPatch) -> N
     closed = Vaulted(None)
     value = {"a": Vaulted("one"), "b": [Vaulted("{{ two }}"), {"c": closed}], "d": 3}
     assert decrypted(value) == {"a": "one", "b": ["{{ two }}", {"c": closed}], "d": 3}
-    assert type(decrypted(Vaulted("{{ two }}"))) is type(_written.wrap_var("{{ two }}"))
+    assert type(decrypted(Vaulted("{{ two }}"))) is type(wrap_var("{{ two }}"))
 
 
 @pytest.mark.parametrize("name", NOT_RENDERED)
