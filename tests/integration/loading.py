@@ -19,6 +19,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.utils.context_objects import CLIArgs
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
+from ansible.vars.manager import VariableManager
 
 BUILT_IN_GROUPS = ("all", "ungrouped")
 SET_BY_CORE = ("inventory_file", "inventory_dir")
@@ -76,6 +77,11 @@ class Loaded:
     def values(self, variable: str) -> dict[str, Any]:
         """Return one variable of every host that has it."""
         return {name: variables[variable] for name, variables in self.hosts.items() if variable in variables}
+
+    def seen_in_plays(self, pattern: str = "all") -> dict[str, dict[str, Any]]:
+        """Return all variables of the hosts of a pattern, those of groups and files included."""
+        merged = VariableManager(loader=self.manager._loader, inventory=self.manager)
+        return {host.name: merged.get_vars(host=host) for host in self.manager.get_hosts(pattern)}
 
     def _hosts_of_groups(self) -> dict[str, list[str]]:
         return {name: sorted(host.name for host in group.hosts) for name, group in self._groups()}

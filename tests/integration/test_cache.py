@@ -322,12 +322,8 @@ def test_text_of_the_api_is_not_run_from_the_cache(
     assert len(simulator.requests) == 1
 
 
-DAMAGES: list[Callable[[str], str]] = [
-    lambda text: text[:-20],
-    lambda text: text.replace("web-1", "evil"),
-    lambda text: text.replace("dstack", "d"),
-    *(lambda _text, other=other: other for other in ("", "{}", '"x"', "null", "[1]", "\xff")),
-]
+# tests/security damages entries in many more ways.
+DAMAGES: list[Callable[[str], str]] = [lambda text: text[:-20], lambda text: text.replace("web-1", "evil"), lambda _text: "null"]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,29 +18,10 @@ from ansible.template import Templar
 from ansible_collections.phala.cloud.plugins.plugin_utils._build import Built
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator, make_fleet
 
-from .fleets import FLEET
 from .loading import Loaded
 
 CORE_VARIABLES_OF_GROUP = 3  # ansible_port, ansible_user, ansible_ssh_common_args
 SET_FOR_EACH_HOST = 2  # inventory_file and inventory_dir, which ansible-core sets whenever a host is added
-LOAD = """
-import sys
-from ansible.plugins.loader import init_plugin_loader
-init_plugin_loader()
-from ansible.inventory.manager import InventoryManager
-from ansible.parsing.dataloader import DataLoader
-before = set(sys.modules)
-manager = InventoryManager(DataLoader(), sources=sys.argv[1:])
-import json
-print(json.dumps({"hosts": sorted(manager.hosts), "modules": sorted(set(sys.modules) - before), "all": sorted(sys.modules)}))
-"""
-
-
-def load_in_process_of_its_own(source: Path) -> dict[str, Any]:
-    """Load a source, and return its hosts, the modules that this imported, and all modules there are."""
-    completed = subprocess.run([sys.executable, "-c", LOAD, source], capture_output=True, text=True, check=True)
-    loaded: dict[str, Any] = json.loads(completed.stdout.splitlines()[-1])
-    return loaded
 
 
 @pytest.mark.parametrize(("apps", "requests"), [(0, 1), (100, 1), (101, 4), (600, 12)])
@@ -53,27 +31,6 @@ def test_makes_two_requests_per_page_and_one_for_a_single_page(
     simulator.fleet = tuple(App(name=f"app-{number}", cvms=(Cvm(name=f"cvm-{number}"),)) for number in range(apps))
     assert len(inventory().hosts) == apps
     assert len(simulator.requests) == requests
-
-
-def test_hit_of_cache_makes_no_request_and_imports_neither_requests_nor_ssl(
-    tmp_path: Path, simulator: Simulator, write: Callable[..., Path]
-) -> None:
-    simulator.fleet = FLEET
-    source = write(
-        {
-            "cache": True,
-            "cache_plugin": "ansible.builtin.jsonfile",
-            "cache_connection": str(tmp_path / "cache"),
-            "cache_timeout": 0,
-        }
-    )
-    miss = load_in_process_of_its_own(source)
-    assert {"requests", "ssl"} <= set(miss["all"])
-    simulator.clear()
-    hit = load_in_process_of_its_own(source)
-    assert hit["hosts"] == miss["hosts"] != []
-    assert simulator.requests == []
-    assert {"requests", "urllib3", "ssl"}.isdisjoint(hit["modules"])
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import threading
@@ -20,6 +19,7 @@ from ansible_collections.phala.cloud.tests.simulator import Simulator
 
 from .commands import Completed, run
 from .fleets import API, DB, FLEET, WEB, one_cvm
+from .loading import Loaded
 
 LOCALLY = {"ANSIBLE_PYTHON_INTERPRETER": sys.executable, "ANSIBLE_NOCOLOR": "true"}
 
@@ -43,17 +43,12 @@ def play(write: Callable[..., Path], command: Callable[..., Completed]) -> Play:
     return play_text
 
 
-def print_variables(*names: str, hosts: str = "all") -> str:
-    """Write a play in which each of the hosts prints these variables."""
-    values = ", ".join(f"'{name}': {name} | default('none')" for name in names)
-    task = {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }} {{ {" + values + "} | to_json }}"}}
-    return yaml.safe_dump([{"hosts": hosts, "connection": "local", "gather_facts": False, "tasks": [task]}], width=1000)
-
-
-def printed(completed: Completed) -> dict[str, Any]:
-    """Read what the play of `print_variables` had each host print."""
-    lines = [json.loads(line.strip().removeprefix('"msg": ')) for line in completed.stdout.splitlines() if '"msg": ' in line]
-    return {name: json.loads(values) for name, values in (line.split(" ", 1) for line in lines)}
+def variables_of(loaded: Loaded, *names: str, hosts: str = "all") -> dict[str, dict[str, Any]]:
+    """Return these variables of each of the hosts."""
+    return {
+        host: {name: variables[name] for name in names if name in variables}
+        for host, variables in loaded.seen_in_plays(hosts).items()
+    }
 
 
 # Beside other sources and files
@@ -72,18 +67,17 @@ region_EU_WEST_1
 """
 
 
-def test_static_inventory_shares_its_groups(write: Callable[..., Path], play: Play) -> None:
-    static = write(STATIC, name="static")
-    completed = play(print_variables("owner", "phala_region", hosts="shop"), "-i", static, "-i", write())
-    assert printed(completed) == {
-        "my-host": {"owner": "me", "phala_region": "none"},
+def test_static_inventory_shares_its_groups(write: Callable[..., Path], load_all: Callable[..., Loaded]) -> None:
+    loaded = load_all(write(STATIC, name="static"), write())
+    assert variables_of(loaded, "owner", "phala_region", hosts="shop") == {
+        "my-host": {"owner": "me"},
         "db": {"owner": "us", "phala_region": "US-EAST-1"},
-        "web-3": {"owner": "none", "phala_region": "EU-WEST-1"},
-        "api-2": {"owner": "none", "phala_region": "EU-WEST-1"},
+        "web-3": {"phala_region": "EU-WEST-1"},
+        "api-2": {"phala_region": "EU-WEST-1"},
     }
 
 
-def test_constructed_inventory_goes_on_top(write: Callable[..., Path], play: Play) -> None:
+def test_constructed_inventory_goes_on_top(write: Callable[..., Path], load_all: Callable[..., Loaded]) -> None:
     constructed = {
         "plugin": "ansible.builtin.constructed",
         "strict": True,
@@ -91,29 +85,32 @@ def test_constructed_inventory_goes_on_top(write: Callable[..., Path], play: Pla
         "groups": {"european": "phala_region is search('^EU-')"},
         "keyed_groups": [{"key": "phala_team_slug | default('nobody', true)", "prefix": "team"}],
     }
-    sources = ("-i", write(), "-i", write(yaml.safe_dump(constructed), name="top.yml"))
-    completed = play(print_variables("place", hosts="team_research:team_nobody:!european"), *sources)
-    assert printed(completed) == {
+    loaded = load_all(write(), write(yaml.safe_dump(constructed), name="top.yml"))
+    assert variables_of(loaded, "place", hosts="team_research:team_nobody:!european") == {
         "api-1": {"place": "us-east-1/api"},
         "db": {"place": "us-east-1/db"},
     }
 
 
-def test_group_vars_next_to_the_file_win_by_depth(write: Callable[..., Path], play: Play, tmp_path: Path) -> None:
+def test_group_vars_next_to_the_file_win_by_depth(
+    write: Callable[..., Path], inventory: Callable[..., Loaded], tmp_path: Path
+) -> None:
     (tmp_path / "group_vars").mkdir()
     (tmp_path / "host_vars").mkdir()
     write("ansible_user: admin\nshop: all\n", name="group_vars/phala.yml")
     write("shop: west\n", name="group_vars/region_US_WEST_1.yml")
     write("shop: mine\n", name="host_vars/web-2.yml")
-    variables = print_variables("ansible_user", "ansible_port", "shop", hosts="web-*")
-    assert printed(play(variables, "-i", write())) == {
+    assert variables_of(inventory(), "ansible_user", "ansible_port", "shop", hosts="web-*:db") == {
         "web-1": {"ansible_user": "admin", "ansible_port": 443, "shop": "west"},
         "web-2": {"ansible_user": "admin", "ansible_port": 443, "shop": "mine"},
         "web-3": {"ansible_user": "admin", "ansible_port": 443, "shop": "all"},
+        "db": {"ansible_user": "admin", "ansible_port": 443, "shop": "all"},
     }
 
 
-def test_folder_holds_several_accounts(simulator: Simulator, write: Callable[..., Path], play: Play, tmp_path: Path) -> None:
+def test_folder_holds_several_accounts(
+    simulator: Simulator, write: Callable[..., Path], load_all: Callable[..., Loaded], tmp_path: Path
+) -> None:
     simulator.fleet = (WEB,)
     simulator.add_account("phak_other", (API,))
     simulator.add_account("phak_third", (DB,))
@@ -123,27 +120,13 @@ def test_folder_holds_several_accounts(simulator: Simulator, write: Callable[...
     write({"api_key": "phak_third", "group": "data", "group_prefix": "data_"}, name="inventory/30-data.phala.yaml")
     write("owner: somebody\n", name="inventory/group_vars/all.yml")
     write("owner: research\n", name="inventory/group_vars/research.yml")
-    assert printed(play(print_variables("owner"), "-i", tmp_path / "inventory")) == {
+    assert variables_of(load_all(tmp_path / "inventory"), "owner") == {
         **{name: {"owner": "somebody"} for name in ("web-1", "web-2", "web-3", "db")},
         **{name: {"owner": "research"} for name in ("api-1", "api-2")},
     }
 
 
 # In a play
-
-
-@pytest.mark.parametrize(
-    ("limit", "hosts"),
-    [
-        ("region_US_WEST_1:&status_running", ["web-1"]),
-        ("!status_running", ["db", "web-2"]),
-        ("web-*,!web-2", ["web-1", "web-3"]),
-        ("db", ["db"]),
-    ],
-)
-def test_limit_chooses_hosts(limit: str, hosts: list[str], write: Callable[..., Path], play: Play) -> None:
-    completed = play(print_variables("phala_name", hosts="phala"), "-i", write(), "--limit", limit)
-    assert printed(completed) == {name: {"phala_name": name} for name in hosts}
 
 
 def test_added_host_is_in_the_groups_also_when_the_inventory_is_read_again(write: Callable[..., Path], play: Play) -> None:
@@ -228,21 +211,6 @@ def test_refresh_shows_a_status_that_has_changed_between_two_tasks(
 
 
 # At other commands
-
-
-def test_ad_hoc_command_sees_the_variables(write: Callable[..., Path], command: Callable[..., Completed]) -> None:
-    completed = command(
-        "ansible",
-        "status_exited",
-        "-i",
-        write(),
-        "-m",
-        "ansible.builtin.debug",
-        "-a",
-        "msg={{ phala_app.name }}/{{ phala_vcpu }}",
-    )
-    assert completed.status == 0, completed.stderr
-    assert completed.stdout.split() == ["db", "|", "SUCCESS", "=>", "{", '"msg":', '"db/8"', "}"]
 
 
 def test_console_walks_through_the_groups(write: Callable[..., Path], tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def prover(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prover]:
 
 
 @given(answer=answers())
-@settings(max_examples=15, **SETTINGS)
+@settings(max_examples=8, **SETTINGS)
 def test_every_cvm_is_a_host_and_nothing_is_run(prover: Prover, answer: Answer) -> None:
     prover.prove(answer.body, answer.vm_uuids)
 

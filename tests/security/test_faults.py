@@ -191,24 +191,9 @@ def http_date(seconds: float) -> str:
 
 
 @pytest.mark.parametrize(
-    "wait",
-    [
-        "",
-        "0",
-        "-5",
-        "soon",
-        "1e3",
-        "0x10",
-        "nan",
-        "inf",
-        "Fri, 99 Foo 2026 99:99:99 GMT",
-        "Sun, 06 Nov 1994 08:49:37 GMT",
-        "Fri, 31 Dec 99999 23:59:59 GMT",
-        "\u0663".encode().decode("latin-1"),
-    ],
-    ids=lambda wait: wait[:30],
+    ("status", "wait"),
+    [(429, ""), (503, "soon"), (429, "Fri, 31 Dec 99999 23:59:59 GMT"), (503, "\u0663".encode().decode("latin-1"))],
 )
-@pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_that_says_nothing_is_ignored(
     project: Project, simulator: Simulator, whole: str, status: int, wait: str
 ) -> None:
@@ -218,9 +203,8 @@ def test_retry_after_that_says_nothing_is_ignored(
     assert_in_time(outcome, timeout=0, retries=1)
 
 
-@pytest.mark.parametrize("form", ["seconds", "date"])
-def test_retry_after_is_kept(project: Project, simulator: Simulator, whole: str, form: str) -> None:
-    simulator.misbehave(Status(429, retry_after="1" if form == "seconds" else http_date(2)))
+def test_retry_after_is_kept(project: Project, simulator: Simulator, whole: str) -> None:
+    simulator.misbehave(Status(429, retry_after=http_date(2)))
     outcome = project.read(retries=1).assert_whole()
     assert outcome.text == whole
     assert outcome.seconds >= 0.9
@@ -228,9 +212,8 @@ def test_retry_after_is_kept(project: Project, simulator: Simulator, whole: str,
 
 
 @pytest.mark.parametrize("wait", ["31", "31536000", "9" * 400, "9" * 5000, "year", "0" * 4000 + "31"], ids=lambda wait: wait[:10])
-@pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_of_too_long_fails_at_once(project: Project, simulator: Simulator, status: int, wait: str) -> None:
-    simulator.misbehave(Status(status, retry_after=http_date(365 * 86400) if wait == "year" else wait), times=None)
+def test_retry_after_of_too_long_fails_at_once(project: Project, simulator: Simulator, wait: str) -> None:
+    simulator.misbehave(Status(429, retry_after=http_date(365 * 86400) if wait == "year" else wait), times=None)
     outcome = project.read(retries=4)
     assert_said(outcome, r"asks to wait .* s, more than the 30 s")
     assert len(simulator.requests) == 1
@@ -291,12 +274,9 @@ def test_numbers_that_lie_lose_no_host(project: Project, simulator: Simulator, w
     assert outcome.seconds < 5
 
 
-@pytest.mark.parametrize("page", [2, 3])
 @pytest.mark.parametrize("kind", LIES)
-def test_a_single_page_that_lies_once_is_read_again(
-    project: Project, simulator: Simulator, whole: str, kind: str, page: int
-) -> None:
-    simulator.misbehave(*LIES[kind], page=page)
+def test_a_single_page_that_lies_once_is_read_again(project: Project, simulator: Simulator, whole: str, kind: str) -> None:
+    simulator.misbehave(*LIES[kind], page=3)
     outcome = project.read().assert_whole()
     assert outcome.text == whole
 
