@@ -7,7 +7,15 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, cut, merged, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import (
+    Diagnostic,
+    Level,
+    cut,
+    has_warning,
+    merged,
+    of_account,
+    shown,
+)
 from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import mask_keys
 
 KEY = "phak_0123456789abcdef"
@@ -25,6 +33,7 @@ def warning(text: str, *subjects: str, option: str = "", advice: str = "") -> Di
         (warning("text", "a", "b"), "text: a, b"),
         (warning("text", option="filters.region", advice="Do this."), "filters.region: text. Do this."),
         (warning("text", *map(str, range(10))), "text: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
+        (warning("text", *map(str, range(11))), "text: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 1 more"),
         (warning("text", *map(str, range(12))), "text: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"),
         (warning(f"text {KEY}", f"{KEY} a", option=KEY, advice=KEY), "***: text ***: *** a. ***"),
     ],
@@ -48,3 +57,15 @@ def test_text_is_cut_and_printable(text: str, result: str) -> None:
 def test_diagnostics_that_differ_in_their_subjects_alone_become_one() -> None:
     given = [warning("one", "a"), warning("two"), warning("one", "b"), warning("one", "a"), warning("one", "a", option="o")]
     assert merged(given) == [warning("one", "a", "b"), warning("two"), warning("one", "a", option="o")]
+
+
+def test_diagnostic_names_its_account_if_it_has_a_name() -> None:
+    assert of_account(warning("text", "a", option="o"), "me") == warning("account 'me': text", "a", option="o")
+    assert of_account(warning("text"), "") == warning("text")
+
+
+def test_warning_is_found_among_others() -> None:
+    verbose = Diagnostic(Level.VERBOSE, "text")
+    assert has_warning([verbose, warning("text")])
+    assert not has_warning([verbose])
+    assert not has_warning([])
