@@ -89,7 +89,7 @@ def _section(name: str, option: Mapping[str, Any]) -> str:
 def _type(option: Mapping[str, Any]) -> str:
     if option["type"] == "list":
         return "list of dictionaries" if option["elements"] == "dict" else "list of texts"
-    return TYPES.get(option["type"], option["type"])
+    return TYPES.get(option["type"], str(option["type"]))
 
 
 def _default(option: Mapping[str, Any]) -> str:
