@@ -11,11 +11,16 @@ from typing import Any
 import pytest
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._credentials import (
+    BrokenFileError,
     CredentialsError,
+    Key,
     Profile,
+    choose_url,
     credentials_path,
     load_profile,
     profile_key,
+    refuse_bad_key,
+    with_url_of_profile,
 )
 
 PROFILES = {
@@ -136,7 +141,7 @@ def test_unreadable_file_says_why(tmp_path: Path) -> None:
     ("environ", "path"),
     [
         ({}, "/home/me/.phala-cloud/credentials.json"),
-        ({"PHALA_CLOUD_DIR": ""}, "/home/me/.phala-cloud/credentials.json"),
+        ({"PHALA_CLOUD_DIR": " "}, "/home/me/.phala-cloud/credentials.json"),
         ({"PHALA_CLOUD_DIR": "/etc/phala"}, "/etc/phala/credentials.json"),
     ],
 )
@@ -145,3 +150,124 @@ def test_file_is_in_the_folder_of_the_environment_else_at_home(
 ) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     assert credentials_path(environ) == path
+
+
+# Keys
+
+
+def in_folder(path: Path) -> dict[str, str]:
+    return {"PHALA_CLOUD_DIR": str(path.parent)}
+
+
+def test_key_of_a_profile_has_its_url(path: Path) -> None:
+    store(path)
+    source = f"profile 'work' of {path}"
+    assert profile_key("work-inc", "profile", in_folder(path)).text == "phak_other"
+    assert profile_key("Work Inc.", "profile", in_folder(path)) == Key(
+        "phak_work", source, "https://work.example.org/v1", f"api_prefix of {source}", is_of_profile=True
+    )
+    assert profile_key(None, "", in_folder(path)).url is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("zzz", "profile: {path} has no profile 'zzz': it has 'default', 'mine', 'work', 'work-inc'"),
+        ("wrok", "profile: {path} has no profile 'wrok': did you mean 'work'?"),
+        (
+            None,
+            "{path} has no profile 'gone': it has 'default', 'mine', 'work', 'work-inc', or set api_key or PHALA_CLOUD_API_KEY",
+        ),
+    ],
+)
+def test_missing_profile_is_reported_with_what_names_it(wanted: str | None, message: str, path: Path) -> None:
+    store(path, current_profile="gone")
+    with pytest.raises(CredentialsError) as caught:
+        profile_key(wanted, "profile", in_folder(path))
+    assert str(caught.value) == message.format(path=path)
+
+
+def test_file_is_missed_only_where_a_profile_is_wanted(path: Path) -> None:
+    hint = "set api_key or PHALA_CLOUD_API_KEY, or run 'phala login'"
+    with pytest.raises(CredentialsError) as caught:
+        profile_key(None, "profile", in_folder(path))
+    assert str(caught.value) == f"there is no API key: {hint} (which writes {path})"
+    with pytest.raises(CredentialsError) as caught:
+        profile_key("work", "profile", in_folder(path))
+    assert str(caught.value) == f"profile: there is no {path}: run 'phala login'"
+
+
+def test_without_a_home_there_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.path.expanduser", lambda text: text)
+    assert credentials_path({"PHALA_CLOUD_DIR": " "}) is None
+    with pytest.raises(CredentialsError) as caught:
+        profile_key(None, "", {})
+    assert str(caught.value) == (
+        "there is no API key, and no home folder: set api_key or PHALA_CLOUD_API_KEY, or run 'phala login' with"
+        " PHALA_CLOUD_DIR set"
+    )
+    key = Key("k", "environment")
+    assert with_url_of_profile(key, None, {}) is key
+
+
+def test_key_of_the_environment_gets_the_url_of_a_profile(path: Path) -> None:
+    key = Key("k", "environment")
+    assert with_url_of_profile(key, "work", in_folder(path)) is key
+    store(path)
+    source = f"api_prefix of profile 'work' of {path}"
+    assert with_url_of_profile(key, "work", in_folder(path)) == Key("k", "environment", "https://work.example.org/v1", source)
+    assert with_url_of_profile(key, None, in_folder(path)).url_source == f"api_prefix of profile 'default' of {path}"
+    assert with_url_of_profile(key, "gone", in_folder(path)) is key
+    store(path, current_profile=None)
+    assert with_url_of_profile(key, None, in_folder(path)) is key
+    path.write_text("{")
+    with pytest.raises(BrokenFileError):
+        with_url_of_profile(key, None, in_folder(path))
+
+
+@pytest.mark.parametrize("text", ["", "a b", "a\n", "a\x7f", "\N{SNOWMAN}", " a"])
+def test_key_that_cannot_be_sent_is_refused_without_being_shown(text: str) -> None:
+    with pytest.raises(CredentialsError) as caught:
+        refuse_bad_key(Key(text, "api_key in phala.yml"))
+    assert str(caught.value) == (
+        "api_key in phala.yml: the API key holds a blank, a line break or a character outside ASCII: copy it again, as one word"
+    )
+    refuse_bad_key(Key("!~", "api_key"))
+
+
+SERVICE = "https://cloud-api.phala.com/api/v1"
+OWN = "https://Work.example.org/v1/"
+WORK = Key("k", "profile 'work' of F", OWN, "api_prefix of F", is_of_profile=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "is_in_file", "url"),
+    [
+        (None, None, False, SERVICE),
+        (Key("k", "environment"), None, False, SERVICE),
+        (WORK, None, False, "https://Work.example.org/v1"),
+        (WORK, "https://b.example.org", False, "https://b.example.org"),
+        (WORK, "HTTPS://work.EXAMPLE.org/v1", True, "HTTPS://work.EXAMPLE.org/v1"),
+        (Key("k", "environment", OWN), "https://b.example.org//", True, "https://b.example.org"),
+        (Key("k", "profile", is_of_profile=True), f"{SERVICE}/", True, SERVICE),
+    ],
+)
+def test_url_is_the_given_one_else_that_of_the_key(key: Key | None, given: str | None, url: str, *, is_in_file: bool) -> None:
+    assert choose_url(key, given, "api_url", SERVICE, is_in_file=is_in_file) == url
+
+
+@pytest.mark.parametrize(("key", "own"), [(WORK, OWN[:-1]), (Key("k", "profile 'work' of F", is_of_profile=True), SERVICE)])
+def test_key_of_a_profile_is_sent_to_no_other_service_of_the_file(key: Key, own: str) -> None:
+    with pytest.raises(CredentialsError) as caught:
+        choose_url(key, "https://b.example.org/", "api_url", SERVICE, is_in_file=True)
+    assert str(caught.value) == (
+        f"api_url: the key of profile 'work' of F belongs to {own} and is not sent to https://b.example.org. Set the api_key of"
+        " that service, or use a profile with this api_prefix."
+    )
+
+
+@pytest.mark.parametrize(("given", "source"), [("x", "api_url"), (None, "api_prefix of F")])
+def test_bad_url_is_named_with_its_source(given: str | None, source: str) -> None:
+    key = Key("k", "", "x", "api_prefix of F")
+    with pytest.raises(CredentialsError, match=f"^{source}: 'x' is no URL"):
+        choose_url(key, given, "api_url", SERVICE)
