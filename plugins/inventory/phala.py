@@ -13,15 +13,15 @@ version_added: 1.0.0
 author:
   - The phala.cloud collection contributors (!UNKNOWN)
 description:
-  - Makes every confidential VM (CVM) of a Phala Cloud account a host.
-  - Groups the hosts by region, node, base image and status, or by what O(group_by) names.
-  - Sets the fields of the CVM, and its app's metadata, as host variables.
-  - Sets up SSH through the platform's gateway, to the very CVM, unless O(connect_with) is V(none).
-  - The name of the file must end in C(phala.yml) or C(phala.yaml).
+  - Lists the confidential VMs (CVMs) of a Phala Cloud account as hosts.
+  - Groups the hosts by region, node, base image and status. O(group_by) chooses other groups.
+  - Sets the fields of the CVM and of its app as host variables.
+  - Sets up SSH to each CVM through the platform's gateway, unless O(connect_with) is V(none).
+  - The name of the inventory file must end in C(phala.yml) or C(phala.yaml).
 notes:
-  - A source is read as a whole or not at all. If the service cannot be asked, no host of it is in the inventory, and Ansible
-    goes on with a warning, unless C(any_unparsed_is_failed) is set in the section C([inventory]) of C(ansible.cfg).
-  - Text that comes from the service is never run as a template.
+  - The plugin returns all hosts of a source, or fails. If it fails, Ansible prints a warning and continues without the hosts. To
+    make Ansible stop, set C(any_unparsed_is_failed) in the section C([inventory]) of C(ansible.cfg).
+  - Text from the service is never run as a template.
 requirements:
   - requests >= 2.25.1 (Python package)
   - urllib3 >= 1.26.5 (Python package)
@@ -30,175 +30,182 @@ extends_documentation_fragment:
   - inventory_cache
 options:
   plugin:
-    description: The name of this plugin, which marks the file as its own.
+    description: The name of this plugin. It shows that the file belongs to the plugin.
     type: str
     required: true
     choices: [phala.cloud.phala]
   api_key:
     description:
       - The API key of the account.
-      - Without one, the credentials are used that the command C(phala login) of the official CLI has stored.
-      - May be a Jinja2 template that sees extra variables, and may be vaulted.
+      - The default is the key that the command C(phala login) of the official CLI has stored.
+      - Can be a Jinja2 template with extra variables, and can be vaulted.
     type: str
     env:
       - name: PHALA_CLOUD_API_KEY
   profile:
     description:
-      - The profile of the CLI's credentials file to use, by its name, its workspace's slug or its workspace's name.
-      - The default is the C(profile) in the file C(phala.toml) of the working folder, else the current profile of the
-        credentials file.
-      - If it is set in the inventory file, its key takes precedence over E(PHALA_CLOUD_API_KEY). O(api_key) in the inventory file
-        takes precedence over both.
-      - The key from E(PHALA_CLOUD_API_KEY) is used with the base URL of the profile, if there is such a profile.
-      - The credentials file is C(credentials.json) in the folder that E(PHALA_CLOUD_DIR) names, else in C(~/.phala-cloud).
-      - Python 3.10 needs the Python package tomli to read a C(phala.toml) in which the word C(profile) occurs. Without it, set
-        this option.
-      - May be a Jinja2 template that sees extra variables.
+      - The profile in the CLI's credentials file. Write its name, or the slug or the name of its workspace.
+      - The default is C(profile) in the file C(phala.toml) of the working folder, else the current profile of the credentials
+        file.
+      - In the inventory file, this option takes precedence over E(PHALA_CLOUD_API_KEY). O(api_key) in the inventory file takes
+        precedence over both.
+      - If the key comes from E(PHALA_CLOUD_API_KEY), the plugin still uses the base URL of the profile, if there is such a
+        profile.
+      - The credentials file is C(credentials.json) in the folder E(PHALA_CLOUD_DIR), else in C(~/.phala-cloud).
+      - If C(phala.toml) contains the word C(profile), Python 3.10 needs the Python package tomli. Without the package, set this
+        option.
+      - Can be a Jinja2 template with extra variables.
     type: str
     env:
       - name: PHALA_CLOUD_PROFILE
   accounts:
     description:
-      - Several accounts in one source, instead of O(api_key), O(profile) and O(api_url).
-      - Each entry has a C(name), and C(api_key) or C(profile). It may have an C(api_url).
+      - Several accounts in one source. Use this instead of O(api_key), O(profile) and O(api_url).
+      - Each entry has a C(name), and either C(api_key) or C(profile). It can have an C(api_url).
       - The source lists all accounts completely, or fails. Every other option applies to each account.
-      - The environment's API key is not used. Its base URL applies to entries without C(api_url).
-      - The host variable C(phala_account) is the name of the account. With V(account) in O(group_by), it makes groups.
-      - C(api_key), C(profile) and C(api_url) may be Jinja2 templates that see extra variables, and may be vaulted.
+      - The plugin does not use the API key of the environment. The base URL of the environment applies to entries without
+        C(api_url).
+      - The host variable C(phala_account) is the name of the account. Add V(account) to O(group_by) to group by it.
+      - C(api_key), C(profile) and C(api_url) can be Jinja2 templates with extra variables, and can be vaulted.
     type: list
     elements: dict
   api_url:
     description:
       - The base URL of the service.
-      - The default gives way to the base URL that the used profile carries.
-      - Must be C(https), except for a service on this machine, because the API key is sent along.
-      - May be a Jinja2 template that sees extra variables.
+      - If a profile is used and has a base URL, that URL takes precedence over the default.
+      - Must be C(https), because the API key is sent there. Plain C(http) is possible for a service on this machine.
+      - Can be a Jinja2 template with extra variables.
     type: str
     default: https://cloud-api.phala.com/api/v1
     env:
       - name: PHALA_CLOUD_API_PREFIX
   api_version:
     description:
-      - The version of the API, sent as the header C(X-Phala-Version). The default is that of the official SDKs.
-      - The core variables are the same for every version. V(2025-10-28) shows the KMS slug, but not the gateway domain, which the
-        connection needs.
+      - The version of the API. The default is the one of the official SDKs.
+      - The plugin sends it as the header C(X-Phala-Version).
+      - The core variables are the same for every version. V(2025-10-28) shows the KMS slug, but not the gateway domain, which
+        connections need.
     type: str
     default: "2026-06-23"
   timeout:
-    description: Seconds that one request may take as a whole, from looking up the name to the last byte.
+    description: The maximum time of one request, in seconds, from looking up the name to the last byte.
     type: int
     default: 30
     env:
       - name: PHALA_CLOUD_TIMEOUT
   retries:
     description:
-      - How often a request is tried again after the first time.
-      - It is tried again after the statuses 429 and 5xx, timeouts and broken connections, with growing pauses.
-      - The pause that the service asks for with C(Retry-After) is kept up to 30 seconds; a longer one fails at once.
-      - The default ones take 15 seconds of pauses in all before the source fails.
+      - How often the plugin repeats a request that failed.
+      - It repeats requests after the statuses 429 and 5xx, timeouts and broken connections. The pauses become longer each time.
+      - If the service asks for a pause with C(Retry-After), the plugin waits up to 30 seconds. If the service asks for more, the
+        source fails at once.
+      - With the default, the pauses add up to 15 seconds before the source fails.
     type: int
     default: 5
   validate_certs:
-    description: Whether to check the certificate of the service. Turned off, anybody in between can read the API key.
+    description: Whether to check the certificate of the service. If you turn this off, anybody in between can read the API key.
     type: bool
     default: true
   ca_path:
     description:
-      - A file or folder of CA certificates to check the service's certificate with.
-      - A relative path starts in the folder of the inventory file, or, from the environment, in the working folder.
+      - A file or folder of CA certificates for checking the service's certificate.
+      - A relative path starts in the folder of the inventory file. In the environment variable, it starts in the working folder.
       - The default is what the Python package requests uses.
     type: path
     env:
       - name: PHALA_CLOUD_CA_PATH
   page_size:
     description:
-      - How many apps to ask for in one request, from 1 to 100. A smaller number makes each answer quicker.
-      - The default is the most that the service gives, for the fewest requests.
+      - The number of apps in one request, from 1 to 100. With a smaller number, each response arrives earlier.
+      - The default is the maximum of the service, and needs the fewest requests.
     type: int
     default: 100
   concurrency:
     description:
-      - How many pages to ask for at a time, from 1 to 32.
-      - More than the default gains little, and asks more of the service.
+      - The number of pages to fetch at the same time, from 1 to 32.
+      - A larger number than the default saves little time and puts more load on the service.
     type: int
     default: 8
   filters:
     description:
-      - Which CVMs to list. A CVM is listed when it meets all filters. Without any, all CVMs are listed.
-      - Known filters are C(base_image), C(instance_type), C(kms_slug), C(kms_type), C(listed), C(node), C(region), C(search) and
-        C(status), which are the service's own.
-      - The plugin itself decides C(name), C(app), C(team), C(os_type) (C(dev) or C(prod)) and C(id). C(team) is the workspace's
+      - Which CVMs to list. A CVM is listed if it matches all filters. Without filters, all CVMs are listed.
+      - The service has the filters C(base_image), C(instance_type), C(kms_slug), C(kms_type), C(listed), C(node), C(region),
+        C(search) and C(status).
+      - The plugin has the filters C(name), C(app), C(team), C(os_type) (C(dev) or C(prod)) and C(id). C(team) is the workspace's
         slug or name. C(id) is any identifier of the CVM or of its app, in any spelling.
-      - Any value may be a list, of which one must be met. Lists of C(status) cost nothing; every other list makes one request per
-        value, or per combination of values.
+      - Any value can be a list. The CVM must match one of its values. A list for C(status) costs nothing. Every other list makes
+        one query for each value, or for each combination of values.
       - Letter case does not matter.
       - C(base_image) matches a part of the image's name, or of its slug in the catalogue, such as C(dstack-dev-0.5.7-9b6a5239).
       - C(node) is the name of the node or of the teepod.
-      - C(search) looks in the name, app id, VM UUID and instance id, and finds whole apps.
-      - A field that is null matches nothing. If the response does not have the field at all, the service's decision applies.
+      - C(search) searches in the name, app id, VM UUID and instance id. It finds whole apps.
+      - A field that is null matches nothing. If the response does not have the field at all, the service decides.
       - A filter that is empty or undefined is an error.
-      - Values may be Jinja2 templates that see extra variables.
+      - Values can be Jinja2 templates with extra variables.
     type: dict
     default: {}
   include_filters:
     description:
-      - More filters like O(filters), of which each entry lists CVMs of its own.
-      - The result is the union of O(filters), when given, and of these.
+      - More queries. Each entry has the same filters as O(filters).
+      - The result has every CVM that matches O(filters), if you set it, or one of these entries.
     type: list
     elements: dict
     default: []
   exclude_filters:
     description:
-      - Filters like O(filters) that leave out the CVMs that meet every one of an entry.
-      - C(search) is not possible here, and neither is C(kms_slug) with an O(api_version) that does not show it.
+      - Which CVMs to leave out. Each entry has the same filters as O(filters). A CVM is left out if it matches all filters of one
+        entry.
+      - C(search) is not possible here. C(kms_slug) is possible only with an O(api_version) that shows it.
     type: list
     elements: dict
     default: []
   min_hosts:
     description:
-      - The source fails if the result has fewer hosts than this.
-      - Set it where an empty or small inventory would do harm, such as in a play that removes what has no host.
+      - The minimum number of hosts. The source fails if the result has fewer.
+      - Set it if an empty inventory would do harm, such as in a play that removes everything that is not a host.
     type: int
     default: 0
   host_filters:
     description:
-      - Jinja2 conditions over the host variables. A host stays in the inventory when all of them are true.
-      - They are decided before host names and O(compose). One that fails, or gives no boolean, fails the source.
+      - Jinja2 conditions with the host variables. A host stays in the inventory if all of them are true.
+      - The plugin decides them before host names and O(compose). If a condition fails, or its result is not a boolean, the source
+        fails.
     type: list
     elements: str
     default: []
   hostnames:
     description:
-      - Where to take the host's name from. The first entry that gives a name counts.
-      - An entry is the name of a core variable, or a Jinja2 template that sees the host variables, with and without
+      - Where the name of a host comes from. The plugin uses the first entry that has a value.
+      - An entry is the name of a core variable, or a Jinja2 template. The template can use the host variables with or without
         O(hostvars_prefix) and O(hostvars_suffix).
-      - A template with an undefined variable gives no name, or, with O(strict), an error.
-      - Characters other than letters, digits, C(.), C(_) and C(-) become C(-), and none of C(.) and C(-) leads.
-      - Hosts that would share a name get C(-) and the first digits of their VM UUID, each of them.
+      - If a variable of a template is undefined, the plugin uses the next entry. With O(strict), it is an error.
+      - Characters other than letters, digits, C(.), C(_) and C(-) become C(-). Any C(.) or C(-) at the start is removed.
+      - If several hosts would get one name, each of them gets C(-) and the first digits of its VM UUID.
       - The default is the CVM's name, else one of its ids.
     type: list
     elements: str
     default: [name, instance_id, vm_uuid, app_id]
   hostvars_prefix:
-    description: What the names of the host variables begin with.
+    description: The prefix of the names of host variables.
     type: str
     default: phala_
   hostvars_suffix:
-    description: What the names of the host variables end with.
+    description: The suffix of the names of host variables.
     type: str
     default: ""
   group:
     description:
       - The group of all hosts of this source.
-      - It carries the connection variables, so give sources that connect in different ways a group each.
+      - If two sources connect in different ways, give each of them its own group. The name is also a part of the group that has
+        the connection variables, such as C(phala_gateway).
     type: str
     default: phala
   group_by:
     description:
-      - What to group the hosts by. Each value makes a group such as C(region_US_WEST_1), a child of O(group).
-      - V(os_type) gives C(os_type_dev) and C(os_type_prod).
+      - What to group the hosts by. Each value makes a group such as C(region_US_WEST_1), which is a child of O(group).
+      - V(os_type) makes C(os_type_dev) and C(os_type_prod).
       - V(team) is the workspace's slug, else its name. V(app) is the app's name.
-      - V(reachable) gives C(reachable_true) and C(reachable_false), by the host variable C(is_reachable).
+      - V(reachable) makes C(reachable_true) and C(reachable_false), from the host variable C(phala_is_reachable).
     type: list
     elements: str
     choices:
@@ -220,27 +227,29 @@ options:
     default: [region, node, base_image, status]
   group_prefix:
     description:
-      - What the names of the groups that O(group_by) makes begin with.
-      - With V(cvm_) they are C(cvm_region_US_WEST_1) and so on.
+      - The prefix of the names of the groups that O(group_by) makes.
+      - With V(cvm_), they are C(cvm_region_US_WEST_1) and so on.
+      - Can be a Jinja2 template with extra variables.
     type: str
     default: ""
   connect_with:
     description:
-      - How the hosts are connected to.
-      - V(gateway) goes over SSH through the platform's gateway to the very CVM, by its instance id. A CVM that cannot be
-        addressed so is unreachable, and the error says why.
-      - V(none) sets no connection variables.
+      - How Ansible connects to the hosts.
+      - V(gateway) uses SSH through the platform's gateway, with the CVM's instance id. If a CVM has no such address, it is
+        unreachable, and the error gives the reason.
+      - V(none) does not set any connection variables.
       - Only dev images run an SSH server.
     type: str
     choices: [gateway, none]
     default: gateway
   gateway_domain:
     description:
-      - The domain of the gateway, where the service names none, with a port if need be, such as V(gateway.example.org:8443).
-      - May be a Jinja2 template that sees extra variables.
+      - The domain of the gateway, for CVMs whose domain the service does not show. It can have a port, such as
+        V(gateway.example.org:8443).
+      - Can be a Jinja2 template with extra variables.
     type: str
   gateway_port:
-    description: The port of the gateway, where its domain does not carry one.
+    description: The port of the gateway, if its domain does not include one.
     type: int
     default: 443
   gateway_validate_certs:
@@ -249,24 +258,25 @@ options:
     default: true
   gateway_ca_path:
     description:
-      - A file or folder of CA certificates to check the gateway's certificate with.
-      - A relative path starts in the folder of the inventory file, or, from the environment, in the working folder.
+      - A file or folder of CA certificates for checking the gateway's certificate.
+      - A relative path starts in the folder of the inventory file. In the environment variable, it starts in the working folder.
       - The default is what the command C(openssl) uses.
     type: path
     env:
       - name: PHALA_CLOUD_GATEWAY_CA_PATH
   gateway_openssl:
     description:
-      - The command, or the path of the command, that makes the tunnel.
-      - It must be OpenSSL. The C(openssl) of macOS is LibreSSL, which cannot check the host name of the gateway.
+      - The OpenSSL command that makes the tunnel, or its path. A relative path with a C(/) starts in the folder of the inventory
+        file.
+      - The C(openssl) of macOS is LibreSSL, which cannot check the host name of the gateway.
     type: str
     default: openssl
   allowed_gateway_domains:
     description:
       - The gateway domains that are allowed. Each entry also allows the domains below it.
       - A host with another gateway domain gets no address, and the plugin warns.
-      - The default allows every domain that the service names.
-      - May be Jinja2 templates that see extra variables.
+      - The default allows every domain.
+      - Can be Jinja2 templates with extra variables.
     type: list
     elements: str
     default: []
@@ -276,56 +286,56 @@ options:
     default: 22
   ssh_user:
     description:
-      - The user to log in as. An empty one leaves the user to Ansible.
-      - The default is the one of the dev images.
+      - The user to log in as. It takes precedence over the option C(--user) of Ansible's commands.
+      - With an empty value, Ansible chooses the user.
+      - The default is the user of the dev images.
+      - Can be a Jinja2 template with extra variables.
     type: str
     default: root
   cache_stale:
     description:
-      - How many seconds old the last answer may be to stand in, with a warning, when the service cannot be reached or cannot
-        answer.
-      - It takes O(cache) to be on. An answer that refuses the request, such as for a wrong API key, is never made up for.
+      - The maximum age, in seconds, of an old response that the plugin uses, with a warning, if the service cannot be reached or
+        cannot answer.
+      - This needs O(cache). If the service refuses the request, such as for a wrong API key, the source fails.
     type: int
     default: 0
 """
 
 EXAMPLES = r"""
-# This line alone, in a file such as phala.yml, lists all CVMs of the account
-# that PHALA_CLOUD_API_KEY, or else 'phala login', gives access to.
-# All that follows is optional.
+# This line is enough. In a file such as phala.yml, it lists all CVMs of the
+# account of PHALA_CLOUD_API_KEY or 'phala login'. Everything else is optional.
 plugin: phala.cloud.phala
 
-# The running CVMs of a region that is chosen when the file is used:
+# The running CVMs of a region that you choose on the command line:
 #   ansible-inventory -i phala.yml -e target=US-WEST-1 --graph
 filters:
   region: "{{ target }}"
   status: running
 
-# All CVMs of apps in which "api" is found as well, wherever they run.
+# Also all CVMs of apps that match "api", in all regions.
 include_filters:
   - search: api
 
-# But none on this node, and of machines with GPUs none that are stopped.
+# Leave out this node, and stopped machines with GPUs.
 exclude_filters:
   - node: prod9
   - instance_type: [h100.small, h200.small]
     status: stopped
 
-# And only those with two virtual processors or more.
-# Variables are null where the service does not tell.
+# Keep only CVMs with two virtual processors or more. Variables can be null.
 host_filters:
   - (phala_vcpu or 0) >= 2
 
-# Names such as web-us-west-1, or the CVM's own name.
+# Names such as web-us-west-1. If a value is missing, the CVM's own name.
 hostnames:
   - "{{ app_name }}-{{ region | lower }}"
   - name
 
-# Groups such as region_US_WEST_1, app_web and os_type_dev, the latter of
-# images that can be reached over SSH.
+# Groups such as region_US_WEST_1, app_web and os_type_dev. Only CVMs in
+# os_type_dev run an SSH server.
 group_by: [region, app, os_type]
 
-# Variables and groups of one's own.
+# Your own variables and groups.
 compose:
   memory_gb: phala_memory / 1024
 groups:
@@ -334,15 +344,15 @@ keyed_groups:
   - key: phala_app.kms_type
     prefix: kms
 
-# Ask the service every five minutes at the most, and live without it for an
-# hour.
+# Ask the service at most every five minutes. If it cannot be reached, use the
+# last response for up to an hour.
 cache: true
 cache_plugin: ansible.builtin.jsonfile
 cache_connection: ~/.cache/phala-inventory
 cache_timeout: 300
 cache_stale: 3600
 
-# What that lists, in an account with a web server on each of two nodes:
+# The result, in an account with a web server on each of two nodes:
 #   ansible-inventory -i phala.yml -e target=US-WEST-1 --graph
 #   @all:
 #     |--@ungrouped:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2.sandbox
+import pytest
 import yaml
 
 from ansible_collections.phala.cloud.tests.simulator import Simulator
@@ -50,7 +51,19 @@ def test_every_required_input_is_a_field_and_every_secret_is_marked() -> None:
 
 def test_shown_source_is_the_recipe() -> None:
     recipe = yaml.safe_load((EXAMPLES / "awx.phala.yml").read_text(encoding="utf-8"))
-    assert shown_file("awx.phala.yml") == recipe
+    assert shown_file("inventory/awx.phala.yml") == recipe
+
+
+@pytest.mark.parametrize(("folder", "works"), [("inventory", True), (".", False)])
+def test_update_needs_no_vault_password_if_the_source_has_a_folder_of_its_own(
+    folder: str, works: bool, reader_home: Path, simulator: Simulator
+) -> None:
+    shell = Shell(reader_home, simulator.origin, PHALA_CLOUD_API_KEY=KEY, ANSIBLE_INVENTORY_UNPARSED_FAILED="True")
+    shell.run(
+        f"mkdir -p {folder} group_vars; cp {EXAMPLES}/awx.phala.yml {folder}; echo 'a: 1' > group_vars/phala.yml; echo x > word"
+    )
+    shell.run("ansible-vault encrypt --vault-password-file word group_vars/phala.yml")
+    assert (shell.run(f"ansible-inventory -i {folder}/awx.phala.yml --list --export").status == 0) == works
 
 
 def test_execution_environment_takes_the_tarball_and_what_the_collection_needs() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import pwd
 import re
@@ -21,6 +22,7 @@ from ansible_collections.phala.cloud.tests.e2e.cloud import Cvm as Server
 from ansible_collections.phala.cloud.tests.e2e.conftest import require_tools
 from ansible_collections.phala.cloud.tests.e2e.connect_proxy import ConnectProxy
 from ansible_collections.phala.cloud.tests.e2e.sshd import Sshd, free_port, make_key
+from ansible_collections.phala.cloud.tests.e2e.test_refused import require_synchronize
 from ansible_collections.phala.cloud.tests.integration.loading import load
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 
@@ -34,6 +36,7 @@ FIRST = "Log in"
 JUMP_HOST = "jump.example.org"
 WITHOUT_PYTHON = "web-2"
 WEB_1 = WEB.cvms[0]
+LONG_CONTROL_PATH = "ANSIBLE_SSH_CONTROL_PATH='%(directory)s/ansible-ssh-connection-%%h-%%p-%%r'"
 
 
 def in_sections() -> dict[str, list[Block]]:
@@ -169,6 +172,13 @@ def test_images_without_python(machine: Machine) -> None:
     machine.follow("Images without Python")
 
 
+def test_copy_folders_with_synchronize(machine: Machine, tmp_path: Path) -> None:
+    require_synchronize()
+    machine.reader.replacing["/tmp/copied"] = str(tmp_path / "copied")
+    machine.follow("Copy folders with synchronize")
+    assert (tmp_path / "copied" / "app.yml").read_text(encoding="utf-8").endswith("greeting: hello\n")
+
+
 def test_another_port_and_user(machine: Machine) -> None:
     name = f"{WEB_1.instance_id}-2222.{DOMAIN}"
     machine.cloud.gateway.route(name, [("127.0.0.1", machine.server(WEB_1).port)])
@@ -199,15 +209,15 @@ def test_jump_host(machine: Machine, tmp_path: Path) -> None:
     assert "UNREACHABLE" in ping(machine)
 
 
-def test_self_hosted(machine: Machine) -> None:
-    machine.follow("Self-hosted dstack, and the flat API version")
+def test_api_that_names_no_gateway_domain(machine: Machine) -> None:
+    machine.follow("When the API names no gateway domain")
 
 
-def test_way_of_one_s_own(machine: Machine, tmp_path: Path) -> None:
+def test_without_the_gateway(machine: Machine, tmp_path: Path) -> None:
     machine.trust(f"{WEB_1.instance_id}.vpn.example.org", machine.server(WEB_1))
     jump = machine.run_jump_host(tmp_path)
     asked = list(machine.cloud.gateway.asked)
-    machine.follow("A way of your own")
+    machine.follow("Without the gateway")
     jump.stop()
     assert machine.cloud.gateway.asked == asked
     change_web_1(machine, instance_id=None)
@@ -232,6 +242,55 @@ def test_keys_of_one_cvm_are_removed_after_a_restart(machine: Machine) -> None:
     assert set(after.splitlines()) < set(before.splitlines())
     assert all(machine.server(cvm).host_key in after for cvm in (WEB.cvms[1], MODEL.cvms[0]))
     assert "SUCCESS" in ping(machine)
+
+
+# SSH options of one's own: what comes before a command, what follows it, and what it says
+
+EXTRA = "ansible_ssh_extra_args"
+SUCCESS, UNREACHABLE = "SUCCESS", "UNREACHABLE"
+OPTIONS: Mapping[str, Sequence[tuple[str, str, str]]] = {
+    "`ansible_ssh_extra_args`": [("", f"-e '{json.dumps({EXTRA: '-o StrictHostKeyChecking=no'})}'", SUCCESS)],
+    "`--ssh-common-args`": [("", "--ssh-common-args='-J nowhere.invalid'", SUCCESS)],
+    "`--ssh-extra-args`": [("", "--ssh-extra-args='-J nowhere.invalid'", SUCCESS)],
+    "`ansible_ssh_common_args` in `group_vars`, such as `all.yml`, or with `-e`": [
+        ("", "-e ansible_ssh_common_args=-C", UNREACHABLE),
+        ("echo 'ansible_ssh_common_args: -C' > group_vars/all.yml;", "", UNREACHABLE),
+    ],
+    "`-J` in `ansible_ssh_extra_args`": [
+        ("", f"-e '{json.dumps({EXTRA: f'-J {JUMP_HOST}'})}'", "Cannot specify -J with ProxyCommand"),
+    ],
+    "`-J`, `ProxyJump` or `ProxyCommand` in `ssh_args` of `ansible.cfg`": [
+        ("ANSIBLE_SSH_ARGS='-J nowhere.invalid'", "", UNREACHABLE),
+        ("ANSIBLE_SSH_ARGS='-o ProxyCommand=false'", "", UNREACHABLE),
+        ("ANSIBLE_SSH_ARGS='-J nowhere.invalid'", "-e ansible_ssh_args=-C", SUCCESS),
+    ],
+    "`control_path` with `%h` in `ansible.cfg`": [(LONG_CONTROL_PATH, "", "ControlPath too long")],
+}
+NOT_EVERYWHERE = "`connection: paramiko_ssh` on ansible-core 2.18 to 2.20"  # tests/e2e has it where there is one
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_option_of_ssh_does_what_the_page_says(option: str, machine: Machine) -> None:
+    for before, after, said in OPTIONS[option]:
+        machine.client.hang_up()
+        seen = ping(machine, before, after)
+        assert said in seen, seen
+
+
+def test_page_lists_the_options_of_ssh_that_are_tried_and_no_others() -> None:
+    assert list(by_first_column("You set")) == [*OPTIONS, NOT_EVERYWHERE]
+
+
+def test_user_on_the_command_line_counts_only_without_ssh_user(machine: Machine) -> None:
+    source = machine.shell.folder / "phala.yml"
+    assert "root" in raw(machine, "-u deploy")
+    machine.client.hang_up()
+    source.write_text(f'{source.read_text(encoding="utf-8")}ssh_user: ""\n', encoding="utf-8")
+    assert "deploy" in raw(machine, "-u deploy")
+
+
+def raw(machine: Machine, options: str) -> str:
+    return machine.shell.run(f"ansible web-1 -i phala.yml -m ansible.builtin.raw -a 'echo $USER' {options}").stdout
 
 
 # What is seen when it does not work
@@ -289,6 +348,10 @@ def no_python(machine: Machine) -> None:
     machine.shell.run("export ANSIBLE_PYTHON_INTERPRETER=/nowhere/python3")
 
 
+def long_control_path(machine: Machine) -> None:
+    machine.shell.run(f"export {LONG_CONTROL_PATH}")
+
+
 SYMPTOMS: Mapping[str, Callable[[Machine], None]] = {
     "`this CVM has no gateway address: …`": lambda machine: change_web_1(machine, instance_id=None),
     "`certificate has expired` *": present("expired"),
@@ -302,6 +365,7 @@ SYMPTOMS: Mapping[str, Callable[[Machine], None]] = {
     "`Connection closed by remote host`, only in a service or a container": no_shell,
     "`Permission denied (publickey)`": wrong_key,
     "`Host key verification failed`": changed_host_key,
+    "`ControlPath too long`": long_control_path,
     "`python3: not found`, or that the `interpreter … was not found`": no_python,
 }
 
@@ -317,8 +381,8 @@ def test_symptom_is_seen(symptom: str, machine: Machine) -> None:
     assert re.search("|".join(wanted), seen, re.DOTALL | re.IGNORECASE), seen
 
 
-def ping(machine: Machine, variable: str = "") -> str:
-    return machine.shell.run(f"{variable} ansible web-1 -i phala.yml -m ansible.builtin.ping 2>&1 || true").stdout
+def ping(machine: Machine, variable: str = "", options: str = "") -> str:
+    return machine.shell.run(f"{variable} ansible web-1 -i phala.yml -m ansible.builtin.ping {options} 2>&1 || true").stdout
 
 
 def test_page_lists_the_symptoms_that_are_provoked_and_no_others() -> None:
@@ -328,28 +392,28 @@ def test_page_lists_the_symptoms_that_are_provoked_and_no_others() -> None:
 # What is not taken as an address
 
 NO_ADDRESS = "no-gateway-address.invalid."
-REFUSED = "no address, a warning"
+REFUSED = "no address, and a warning"
 TEXTS: Mapping[str, tuple[Sequence[Mapping[str, Any]], str]] = {
-    "an id that is not hexadecimal, after `0x` or `app_` (`prj_...`, too)": (
+    "An id that is not hexadecimal after `0x` or `app_`, such as `prj_...`": (
         [{"instance_id": "prj_1"}, {"instance_id": "a-22"}, {"instance_id": "a b"}],
         REFUSED,
     ),
-    "a domain with an underscore, a blank, or an IPv6 or IPv4 address": (
+    "A domain with an underscore or a space, or an IP address": (
         [{"gateway_domain": domain} for domain in ("my_gateway.example.org", "a b.example.org", "[::1]:8443", "192.0.2.1:8443")],
         REFUSED,
     ),
-    "a domain in upper case, or with a trailing dot": (
+    "A domain in upper case, or with a dot at the end": (
         [{"gateway_domain": domain} for domain in ("GATEWAY.example.org", "gateway.example.org.")],
         "accepted, in lower case and without the dot",
     ),
-    "a port outside 1 to 65535": ([{"gateway_domain": f"a.example.org:{port}"} for port in (0, 65536)], REFUSED),
-    "no gateway domain, a disabled gateway, or no instance id in an app with several CVMs": (
+    "A port outside 1 to 65535": ([{"gateway_domain": f"a.example.org:{port}"} for port in (0, 65536)], REFUSED),
+    "No gateway domain, a disabled gateway, or no instance id in an app with several CVMs": (
         [
             {**change, "status": status}
             for change in ({"gateway_domain": None}, {"gateway_enabled": False}, {"instance_id": None})
             for status in ("running", "stopped")
         ],
-        "no address, and a line at `-v`, or a warning with the fix if the CVM is running a dev image",
+        "no address, and a line at `-v`; a warning if the CVM is running a dev image",
     ),
 }
 
