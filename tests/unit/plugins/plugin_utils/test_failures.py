@@ -56,7 +56,7 @@ def reason(text: Any, error: BaseException, *, is_template: bool = False) -> str
     variables = {"null": None, "app": {"null": None, "list": [None, 1], "a": 1}, "list": [None]}
     found = failure("compose.a", text, "h1", error, variables, is_template=is_template)
     assert found is None or (found.entry, found.host) == ("compose.a", "h1")
-    return found and found.reason
+    return found.reason if found else None
 
 
 @pytest.mark.parametrize(
