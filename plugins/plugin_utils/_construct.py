@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from ansible.errors import AnsibleParserError, AnsibleUndefinedVariable
@@ -17,6 +17,7 @@ from ansible.template import Templar
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._failures import Failure, failure
 from ansible_collections.phala.cloud.plugins.plugin_utils._interrupts import reraise_swallowed_interrupt
+from ansible_collections.phala.cloud.plugins.plugin_utils._lookup import NOT_FOUND, looked_up
 from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import ConstructedSettings
 from ansible_collections.phala.cloud.plugins.plugin_utils._templates import seeing
@@ -79,6 +80,8 @@ class Expressions:
         self._plugin = plugin
         self._constructed = constructed
         self._results: list[Any] = []  # of the expressions of one entry
+        self._extra_variables = plugin._vars if plugin.get_option("use_extra_vars") else {}
+        plugin._sanitize_group_name = cache(plugin._sanitize_group_name)  # the names of groups repeat from host to host
 
     @property
     def are_constructed(self) -> bool:
@@ -106,7 +109,7 @@ class Expressions:
         options, plugin = self._constructed, self._plugin
         recorder = Recorder(host)
         known = dict(variables)
-        with self._recorded_by(recorder), seeing(plugin.templar, known), _evaluating(plugin, self._kept(_typed)):
+        with self._recorded_by(recorder), seeing(plugin.templar, known), _evaluating(plugin, self._evaluate):
             # Core reports the error of an expression only with strict, so each is evaluated by itself.
             for name, text in options.compose.items():
                 compose = partial(plugin._set_composite_vars, {name: text}, known, host, strict=True)
@@ -115,9 +118,9 @@ class Expressions:
             recorder.variables, recorder.left_out = marker.mark_variables(recorder.variables)
             known.update(recorder.variables)
             for name, text in options.groups.items():
-                add = partial(plugin._add_host_to_composed_groups, {name: text}, known, host, strict=True, fetch_hostvars=False)
+                add = partial(self._add_to_group, name, text, known, recorder)
                 self._attempt(f"groups.{name}", text, known, recorder, add)
-        with self._recorded_by(recorder), seeing(plugin.templar, known), _evaluating(plugin, self._kept(_group_key)):
+        with self._recorded_by(recorder), seeing(plugin.templar, known), _evaluating(plugin, self._group_key):
             for position, keyed in enumerate(options.keyed_groups):
                 add = partial(plugin._add_host_to_keyed_groups, [keyed], known, host, strict=True, fetch_hostvars=False)
                 self._attempt(f"keyed_groups[{position}]", keyed["key"], known, recorder, add)
@@ -141,12 +144,25 @@ class Expressions:
             if failed := failure(entry, text, recorder.host, error, variables):
                 recorder.failures.append(failed)
 
+    def _add_to_group(self, name: str, condition: Any, variables: Mapping[str, Any], recorder: Recorder) -> None:
+        """Add a host to one of ``groups`` if its condition holds."""
+        plugin, host = self._plugin, recorder.host
+        found = looked_up(condition, variables)  # core ignores extra variables here
+        if not isinstance(found, bool):
+            plugin._add_host_to_composed_groups({name: condition}, variables, host, strict=True, fetch_hostvars=False)
+            return
+        group = plugin._sanitize_group_name(name)
+        if found:
+            recorder.add_child(recorder.add_group(group), host)
+
     def is_met(self, condition: str, variables: Mapping[str, Any]) -> bool:
         """Decide one of host_filters for a host.
 
         :raises AnsibleParserError: when it fails or its result is not a boolean
         """
         plugin = self._plugin
+        if isinstance(found := looked_up(condition, variables, self._extra_variables), bool):
+            return found
         try:
             with seeing(plugin.templar, variables):
                 if not HAS_TYPES:
@@ -185,14 +201,16 @@ class Expressions:
             return failure(entry, template, label, error, known, is_template=True)
         return "" if text == "None" else text  # some versions render a null alone as this text
 
-    def _kept(self, evaluate: Evaluate) -> Evaluate:
-        """Return a function that evaluates an expression and keeps the result."""
+    def _evaluate(self, core: Callable[..., Any], expression: str, variables: Any) -> Any:
+        """Return the value of an expression, and keep it."""
+        found = looked_up(expression, variables, self._extra_variables)
+        self._results.append(_typed(core, expression, variables) if found is NOT_FOUND else found)
+        return self._results[-1]
 
-        def kept(core: Callable[..., Any], expression: str, variables: Any) -> Any:
-            self._results.append(evaluate(core, expression, variables))
-            return self._results[-1]
-
-        return kept
+    def _group_key(self, core: Callable[..., Any], expression: str, variables: Any) -> Any:
+        """Return the key of a keyed group; core accepts neither numbers nor booleans."""
+        value = self._evaluate(core, expression, variables)
+        return str(value) if isinstance(value, (bool, int, float)) else value
 
     @contextmanager
     def _recorded_by(self, recorder: Recorder) -> Iterator[None]:
@@ -223,12 +241,6 @@ def _typed(core: Callable[..., Any], expression: str, variables: Any) -> Any:
         return core(expression, variables)
     text = core(f"{_JSON!r} ~ (({expression}) | to_json)", variables)
     return json.loads("".join((text, ""))[len(_JSON) :])
-
-
-def _group_key(core: Callable[..., Any], expression: str, variables: Any) -> Any:
-    """Return the key of a keyed group; core accepts neither numbers nor booleans."""
-    value = _typed(core, expression, variables)
-    return str(value) if isinstance(value, (bool, int, float)) else value
 
 
 def _failure(option: str, expression: str, error: Exception | str) -> AnsibleParserError:
