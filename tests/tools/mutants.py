@@ -72,7 +72,7 @@ def run_mutmut(helpers: Sequence[str], tests: Iterable[Path], mutants: Iterable[
         "source_paths": [str(COLLECTION / "plugins")],
         "only_mutate": [f"{HELPERS}/{helper}.py" for helper in helpers],
         "also_copy": [str(COLLECTION)],
-        "pytest_add_cli_args": ["-p", "no:cacheprovider"],
+        "pytest_add_cli_args": ["-p", "no:cacheprovider", "-p", "no:unraisableexception"],  # the latter collects garbage
         "pytest_add_cli_args_test_selection": [str(path) for path in tests],
         "on_dependency_change": "ignore",
     }
