@@ -45,7 +45,7 @@ def main() -> int:
         own = f"test{helper}.py"
         results = run_mutmut([helper], [UNIT_TESTS / name for name in settings["tests"].get(helper, [own])])
         found = {name: explain(name, settings["reasons"]) for name, code in results.items() if code in SURVIVED}
-        rate = 100 - 100 * len(found) // max(len(results), 1)
+        rate = 100 * (len(results) - len(found)) // len(results) if results else 100
         print(f"{helper}: {len(results) - len(found)} of {len(results)} killed, {rate} %")
         print("".join(f"    {name.rpartition('.')[2]}: {line}\n" for name, line in found.items()), end="", flush=True)
         survivors |= found
