@@ -122,3 +122,92 @@ def test_empty_account_gives_one_warning() -> None:
 def test_values_of_the_service_are_needed_only_for_its_own_filters(filters: Any, *, needed: bool) -> None:
     queries = single_valued(filters)
     assert needs_options(find_unmatched([("filters", filters)], [], queries, [[] for _query in queries])) is needed
+
+
+def nested(name: str, **fields: Any) -> dict[str, Any]:
+    return {"id": f"cvm_{name}", "name": name, "status": "running", "resource": {}, "node_info": {"name": "prod7"}, **fields}
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [("a,b", "list"), ("!a", "exclude_filters"), ("a*", "wildcards"), ("a", "")],
+)
+def test_value_in_the_form_of_other_tools_gets_advice(value: str, advice: str) -> None:
+    ((level, text),) = report({"region": [value]}, options={})
+    assert (level, text.startswith(f"filters.region: {value!r} matched no CVM")) == ("WARNING", True)
+    assert advice in text.partition("matched no CVM")[2]
+    assert bool(text.partition("matched no CVM")[2]) is bool(advice)
+
+
+def test_nearest_values_are_listed_in_their_order() -> None:
+    known = [f"node-{number}" for number in range(12)]
+    ((_level, text),) = report({"region": ["node-11x"]}, options={"region": [*reversed(known), "zzz"]})
+    first, *others = text.partition("there are ")[2].partition(" and ")[0].split(", ")
+    assert [first, *others] == sorted([first, *others])
+    assert ("node-11" in others, len(others), text.endswith(" and 3 more")) == (True, 9, True)
+
+
+def test_values_of_the_response_are_those_that_the_plugin_decides() -> None:
+    assert report({"name": ["x"], "team": ["y"]}, app(cvm("b"), cvm("a"))) == [
+        ("WARNING", "filters.name: 'x' matched no CVM; there are a, b"),
+        ("WARNING", "filters.team: 'y' matched no CVM"),
+    ]
+    assert report({"id": ["x"]}, app(cvm("a"))) == [("WARNING", "filters.id: 'x' matched no CVM")]
+
+
+def test_value_that_the_service_ignored_has_a_message_of_its_own() -> None:
+    assert report({"region": ["US-EAST-1"]}, app(cvm("a"))) == []
+    assert [level for level, _text in report({"status": ["stopped"]}, app(cvm("a")))] == ["VERBOSE"]
+    assert [level for level, _text in report({"region": ["US-EAST-1"]}, app())] == ["VERBOSE"]
+
+
+@pytest.mark.parametrize("shown", [nested("a"), cvm("a")], ids=["nested", "flat"])
+def test_service_may_have_returned_a_cvm_for_a_name_of_its_node_that_it_does_not_show(shown: dict[str, Any]) -> None:
+    assert report({"node": ["prod5"]}, app(shown), options={"node": ["prod5"]}) == []
+
+
+def test_filter_whose_field_is_not_shown_is_decided_by_the_service() -> None:
+    assert report({"kms_slug": ["x"]}, app(nested("a"))) == []
+    assert report({"region": ["x"], "kms_slug": ["y"]}, app(nested("a", node_info={"region": "x"}))) == []
+
+
+def test_one_match_of_each_value_is_enough() -> None:
+    both = {"name": ["a", "b"], "os_type": ["prod"]}
+    assert report(both, app(cvm("a")), app(cvm("b"))) == []
+    assert report(both, app(cvm("a"), cvm("c"))) == [("WARNING", "filters.name: 'b' matched no CVM; there are a, c")]
+
+
+@pytest.mark.parametrize(
+    ("filters", "messages"),
+    [
+        ({"region": ["US-EAST-11"]}, []),
+        ({"base_image": ["DSTACK-DEV"]}, []),
+        ({"status": ["STOPPED"]}, []),
+        ({"region": ["us-easst-1"]}, ["exclude_filters[0].region: 'us-easst-1' matched no CVM. Did you mean 'US-EAST-1'?"]),
+        ({"region": ["US-EAST-X"]}, ["exclude_filters[0].region: 'US-EAST-X' matched no CVM. Did you mean 'US-EAST-1'?"]),
+    ],
+    ids=str,
+)
+def test_value_of_an_exclusion_is_compared_in_any_letter_case(filters: dict[str, Any], messages: list[str]) -> None:
+    assert [text for _level, text in report(filters, app(cvm("web-1")), exclude=True)] == messages
+
+
+def test_several_unknown_values_are_reported_each_where_something_is_known() -> None:
+    filters = {"name": ["a"], "app": ["b"]}
+    assert len(report(filters, options={"region": []})) == 1
+    assert len(report(filters, options={"region": ["x"]})) == 2
+    assert len(report(filters, app(cvm("z")), options={})) == 2
+    assert len(report({"name": ["a"]}, options={})) == 1
+
+
+@pytest.mark.parametrize(
+    ("exclude", "needed"), [({"region": ("us-wst-1",)}, True), ({"region": ("zzz",)}, False), ({"status": ("runing",)}, True)]
+)
+def test_values_of_the_service_are_needed_for_an_exclusion_that_may_be_misspelled(exclude: Any, *, needed: bool) -> None:
+    assert needs_options(find_unmatched([], [exclude], [{}], [[app(cvm("a"))]])) is needed
+
+
+def test_each_entry_is_compared_with_the_responses_of_its_own_queries() -> None:
+    first, second = {"region": ("US-WEST-1",)}, {"region": ("EU",)}
+    found = find_unmatched([("include_filters[0]", second), ("filters", first)], [], [first, second], [[app(cvm("a"))], []])
+    assert [(each.option, each.values) for each in found] == [("include_filters[0].region", ["EU"])]
