@@ -33,7 +33,7 @@ NEXT = """\
   4. See what there is:                 ansible-inventory -i phala.yml --graph
 
 Or see it at once, with your account instead of the stand-in: make demo LIVE=1
-README.md tells how to go on."""
+README.md shows the next steps."""
 
 
 def main() -> None:
