@@ -89,10 +89,11 @@ def run_mutmut(helpers: Sequence[str], tests: Iterable[Path], mutants: Iterable[
 
 def explain(name: str, reasons: Mapping[str, str]) -> str:
     """Return how this mutant differs, and why it may survive, where a reason is given."""
-    path = HELPERS / f"{name.split('.')[-2]}.py"
-    shown = get_diff_for_mutant(name, path=path).splitlines()
+    helper = name.split(".")[-2]
+    shown = get_diff_for_mutant(name, path=HELPERS / f"{helper}.py").splitlines()
     change = " -> ".join(line[1:].strip() for line in shown if line[:1] in ("+", "-") and line[:3] not in ("+++", "---"))
-    return next((f"{change}  # {reason}" for pattern, reason in reasons.items() if fnmatch.fnmatchcase(change, pattern)), change)
+    known = (reason for pattern, reason in reasons.items() if fnmatch.fnmatchcase(f"{helper}: {change}", pattern))
+    return next((f"{change}  # {reason}" for reason in known), change)
 
 
 if __name__ == "__main__":
