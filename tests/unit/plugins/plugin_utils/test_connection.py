@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._connection import (
+    KEEP_ALIVE,
     Address,
     Refusal,
     composed_address,
@@ -19,6 +20,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._connection import (
     group_connection,
     is_behind,
     is_reachable,
+    with_gateway,
     without_null_addresses,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import GatewaySettings
@@ -205,6 +207,36 @@ def test_address_of_compose(composed: dict[str, Any], address: str | None) -> No
 def test_address_behind_the_gateway(address: str, below: bool) -> None:
     assert is_behind(address, "gw.example.org") == below
     assert not is_behind(address, None)
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ({}, (True, INSTANCE_ID, "gw.example.org", 443)),
+        ({"gateway_domain": "gw.org:99", "status": "stopped"}, (False, INSTANCE_ID, "gw.org", 99)),
+        ({"instance_id": None}, (True, APP_ID, "gw.example.org", 443)),
+        ({"gateway_enabled": False}, (False, None, None, None)),
+    ],
+)
+def test_core_variables_show_the_gateway(values: dict[str, Any], shown: tuple[Any, ...]) -> None:
+    names = ("is_reachable", "gateway_id", "gateway_host", "gateway_port")
+    given = core(**values)
+    assert with_gateway(given, GATEWAY, connect(GATEWAY, given, is_only_cvm=True)) == {
+        **given,
+        **dict(zip(names, shown, strict=True)),
+    }
+
+
+def test_refusal_knows_the_gateway_where_only_the_identifier_is_bad() -> None:
+    refusal = refused({"instance_id": "x", "gateway_domain": "GW.org:99"})
+    assert (refusal.domain, refusal.port) == ("gw.org", 99)
+    assert refused({"instance_id": "x"}, domain="other.org").domain == "gw.example.org"
+    assert "-o ControlPath=none" in refusal.variables["ansible_ssh_common_args"]
+
+
+def test_connection_is_kept_alive() -> None:
+    arguments = group_connection(GATEWAY)["ansible_ssh_common_args"]
+    assert arguments.endswith(f" {KEEP_ALIVE}")
 
 
 def proxy_words(variables: dict[str, Any]) -> list[str]:
