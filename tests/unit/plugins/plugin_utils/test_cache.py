@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._cache import Seal, StoredFleet
+from ansible_collections.phala.cloud.plugins.plugin_utils._cache import FleetCache, Seal, StoredFleet
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
+from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Account
 
 KEY = "phak_secret"
 URL = "https://phala.example.org/api/v1"
@@ -82,3 +87,108 @@ def test_damaged_entry_is_not_verified(damage: Any) -> None:
 @pytest.mark.parametrize(("now", "age"), [(1000, 0), (1060.5, 60.5), (999, None)])
 def test_age_is_unknown_before_the_time_of_saving(now: float, age: float | None) -> None:
     assert StoredFleet([], 1000, {}, []).age(now) == age
+
+
+class Store(dict[str, Any]):
+    """Stand for ansible-core's cache, with the errors that reading and writing raise."""
+
+    def __init__(self, *, get: Exception | None = None, write: Exception | None = None) -> None:
+        super().__init__()
+        self.get_error, self.write_error = get, write
+        self.writes = 0
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if self.get_error:
+            raise self.get_error
+        return super().get(name, default)
+
+    def update_cache_if_changed(self) -> None:
+        if self.write_error:
+            raise self.write_error
+        self.writes += 1
+
+
+def cache(store: Any, reported: list[Diagnostic], *accounts: Account) -> FleetCache:
+    accounts = accounts or (Account("me", URL, KEY, ""),)
+    settings: Any = SimpleNamespace(accounts=accounts, queries=({},), api=SimpleNamespace(version="2026-01-21"))
+    return FleetCache(store, settings, reported.append)
+
+
+def test_saved_fleet_is_loaded_again() -> None:
+    store, reported = Store(), list[Diagnostic]()
+    assert cache(store, reported).load() is None
+    cache(store, reported).save(FLEET)
+    assert cache(store, reported).load() == FLEET
+    assert (store.writes, reported) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "accounts",
+    [
+        [Account("you", URL, KEY, "")],
+        [Account("me", "https://other.example.org", KEY, "")],
+        [Account("me", URL, "phak_other", "")],
+        [Account("me", URL, KEY, ""), Account("you", URL, KEY, "")],
+    ],
+)
+def test_fleet_of_other_accounts_is_another_entry(accounts: list[Account]) -> None:
+    store, reported = Store(), list[Diagnostic]()
+    cache(store, reported).save(FLEET)
+    assert cache(store, reported, *accounts).load() is None
+    assert reported == []
+
+
+def warned(reported: list[Diagnostic]) -> str:
+    (diagnostic,) = reported
+    assert diagnostic.level == Level.WARNING
+    return diagnostic.text
+
+
+def test_damaged_entry_is_a_warning() -> None:
+    store, reported = Store(), list[Diagnostic]()
+    cache(store, reported).save(FLEET)
+    store.update(dict.fromkeys(store, "damaged"))
+    assert cache(store, reported).load() is None
+    assert "damaged" in warned(reported)
+
+
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [(None, "no file"), (OSError("inner"), "no file inner"), (OSError("no"), "no file"), (OSError(""), "no file")],
+)
+def test_cache_that_cannot_be_read_is_a_warning_with_the_cause(cause: Exception | None, text: str) -> None:
+    error = KeyError("no file") if cause is None else OSError("no file")
+    error.__cause__ = cause
+    reported: list[Diagnostic] = []
+    assert cache(Store(get=error), reported).load() is None
+    assert text in warned(reported)
+    assert "no file no" not in warned(reported)
+
+
+def test_entry_that_cannot_be_written_is_a_warning_and_not_kept() -> None:
+    store, reported = Store(write=OSError("disk is full")), list[Diagnostic]()
+    cache(store, reported).save(FLEET)
+    assert "disk is full" in warned(reported)
+    assert store == {}
+
+
+def test_cache_plugin_that_keeps_files_reads_regular_files_only(tmp_path: Path) -> None:
+    pipe, file = tmp_path / "pipe", tmp_path / "file"
+    os.mkfifo(pipe)
+    file.touch()
+    store = Store()
+    plugin = SimpleNamespace(_load=lambda path: f"content of {path}")
+    store._plugin = plugin  # type: ignore[attr-defined]
+    cache(store, [])
+    assert plugin._load(str(file)) == f"content of {file}"
+    assert plugin._load(str(tmp_path / "gone")) == f"content of {tmp_path}/gone"
+    with pytest.raises(OSError, match="pipe is not a regular file"):
+        plugin._load(str(pipe))
+
+
+@pytest.mark.parametrize("plugin", [None, object()])
+def test_other_cache_plugins_are_left_alone(plugin: Any) -> None:
+    store = Store()
+    store._plugin = plugin  # type: ignore[attr-defined]
+    cache(store, []).save(FLEET)
+    assert store.writes == 1
