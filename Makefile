@@ -21,8 +21,8 @@ demo: .venv/ready ## see it work, against a stand-in service; LIVE=1 lists your 
 test: .venv/ready ## run the tests on the newest and the oldest ansible-core that the Pythons here allow; ARGS="-k names" or ARGS=path/to/test_file.py
 	@$(NOX) --tags test -- $(ARGS)
 
-slow: .venv/ready ## run the tests that `make test` leaves out because they take long
-	@$(NOX) --tags test -- -m slow $(ARGS)
+slow: .venv/ready ## run the tests that `make test` leaves out because they take long; NEWEST=1 on the newest ansible-core alone
+	@$(NOX) --tags $(if $(NEWEST),newest,test) -- -m slow $(ARGS)
 
 matrix: .venv/ready ## run unit and integration tests on each supported ansible-core, with its oldest and newest Python
 	@$(NOX) --tags $(if $(REST),rest,matrix) -- $(ARGS)

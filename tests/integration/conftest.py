@@ -22,6 +22,13 @@ PLUGIN = {"plugin": "phala.cloud.phala"}
 SECONDS_TO_END = 30
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start commands, which take most of the time."""
+    for item in items:
+        if "command" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.command)
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the test a home of its own, in which nobody has logged in."""
@@ -118,8 +125,8 @@ def refusal(attempt: Callable[..., Loaded]) -> Callable[..., str]:
 def command(tmp_path: Path) -> Callable[..., Completed]:
     """Return a function that runs a command of ansible-core."""
 
-    def run_command(name: str, *arguments: str | Path, env: Mapping[str, str] | None = None) -> Completed:
-        return run(name, *arguments, folder=tmp_path, env=env)
+    def run_command(name: str, *arguments: str | Path, env: Mapping[str, str] | None = None, typed: str = "") -> Completed:
+        return run(name, *arguments, folder=tmp_path, env=env, typed=typed)
 
     return run_command
 

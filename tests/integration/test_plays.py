@@ -17,7 +17,7 @@ import yaml
 
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 
-from .commands import Completed, run
+from .commands import Completed
 from .fleets import API, DB, FLEET, WEB, one_cvm
 from .loading import Loaded
 
@@ -213,9 +213,9 @@ def test_refresh_shows_a_status_that_has_changed_between_two_tasks(
 # At other commands
 
 
-def test_console_walks_through_the_groups(write: Callable[..., Path], tmp_path: Path) -> None:
+def test_console_walks_through_the_groups(write: Callable[..., Path], command: Callable[..., Completed]) -> None:
     typed = "list\ncd region_US_EAST_1:&status_exited\nlist\ndebug msg={{phala_region}}\nlist groups\nexit\n"
-    completed = run("ansible-console", "phala", "-i", write(), folder=tmp_path, env=LOCALLY, typed=typed)
+    completed = command("ansible-console", "phala", "-i", write(), env=LOCALLY, typed=typed)
     assert completed.status == 0, completed.stderr
     lines = [re.split(r"[#$] ", line)[-1].strip() for line in completed.stdout.splitlines()]  # what is typed is not printed
     assert [line for line in lines if line in ("web-1", "db")] == ["db", "web-1", "db"]
