@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import bare_id
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm, Filterable, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import FILTERED_VARIABLES
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import (
     SHAPES,
     SPARSE,
@@ -34,6 +37,16 @@ class Entry(NamedTuple):
 
     cvm: Raw
     is_current: bool
+
+
+@dataclass(frozen=True)
+class ShownApp:
+    """What an app shows: its CVMs, what to report of it, and the names of nodes that only its other entries have."""
+
+    key: AppKey
+    cvms: Sequence[Cvm]
+    diagnostics: Sequence[Diagnostic]
+    other_nodes: Sequence[Any]
 
 
 def app_fault(app: App) -> str | None:
@@ -97,25 +110,64 @@ def filter_states(app: App) -> frozenset[Hashable]:
     """Return which CVMs an app shows, each with the values that filters decide by."""
     return frozenset(
         (cvm.identity, repr([cvm.value(name) for name in FILTERED_VARIABLES]), repr(cvm.filterable[:2]))
-        for cvm in read_app(app, account="")
+        for cvm in read_app(app, account="").cvms
     )
 
 
-def read_app(app: App, *, account: str, is_only_entry: bool = True) -> Iterator[Cvm]:
-    """Yield the CVMs that an app shows and that have an identifier and are not deleted.
+def read_apps(apps: Sequence[Sequence[App]], *, account: str) -> list[list[ShownApp]]:
+    """Return what the apps of each query of an account show."""
+    sharers: dict[str, set[AppKey]] = {}  # different apps may have one app id
+    for app in chain.from_iterable(apps):
+        sharers.setdefault(bare_id(app["app_id"]), set()).add(app_key(app))
+    return [
+        [read_app(app, account=account, is_only_entry=len(sharers[bare_id(app["app_id"])]) == 1) for app in of_query]
+        for of_query in apps
+    ]
+
+
+def read_app(app: App, *, account: str, is_only_entry: bool = True) -> ShownApp:
+    """Return what an app shows; its CVMs are the entries that have an identifier and are not deleted.
 
     :param is_only_entry: whether no other app of the response has its app_id
     """
-    shown = [entry for entry in entries(app) if not entry.cvm.get("deleted_at")]
+    shown = entries(app)
+    count = sum(not cvm.get("deleted_at") for cvm, _is_current in shown)
+    is_only_cvm = is_only_entry and count == 1 and cvm_count(app) <= 1
     metadata: dict[str, Any] = dict.fromkeys(APP_FIELDS)
     metadata.update((name, value) for name, value in app.items() if name not in ("cvms", "current_cvm"))
-    is_only_cvm = is_only_entry and len(shown) == 1 and cvm_count(app) <= 1
+    cvms: list[Cvm] = []
+    other_nodes: list[Any] = []
     for cvm, is_current in shown:
         identity = _identity(cvm, account)
-        if any(identity.identifiers()):
-            core = shape_of(cvm).read(cvm, metadata, is_current)
-            core["account"] = account or None
-            yield Cvm(identity, core, cvm, is_only_cvm=is_only_cvm, read_filterable=read_filterable)
+        if cvm.get("deleted_at") or not any(identity.identifiers()):
+            other_nodes += node_names(cvm)
+            continue
+        core = shape_of(cvm).read(cvm, metadata, is_current)
+        core["account"] = account or None
+        cvms.append(Cvm(identity, core, cvm, is_only_cvm=is_only_cvm, read_filterable=read_filterable))
+    return ShownApp(app_key(app), cvms, list(_to_report(app, [cvm for cvm, _is_current in shown])), other_nodes)
+
+
+def _to_report(app: App, shown: Sequence[Raw]) -> Iterator[Diagnostic]:
+    """Yield which entries of an app are no CVM, and how many CVMs it does not show."""
+    if not shown:
+        yield unlisted(f"app {named(app, 'app_id')}: the API shows no CVM of it")
+    for cvm in shown:
+        if cvm.get("deleted_at"):
+            yield unlisted(f"CVM {named(cvm, 'vm_uuid')}: it was deleted at {cvm['deleted_at']!r}")
+        elif not has_identifier(cvm):
+            text = "left out CVMs that have no identifier"
+            yield Diagnostic(Level.VERBOSE, text, subjects=(f"a CVM of app {named(app, 'app_id')}",))
+    if cvm_count(app) > len(shown):
+        text = "The service counts more CVMs than it shows, so hosts may be missing"
+        subject = f"app {named(app, 'app_id')} counts {cvm_count(app)} and shows {len(shown)}"
+        advice = "Compare with the service's own list of the app's CVMs"
+        yield Diagnostic(Level.WARNING, text, subjects=(subject,), advice=advice)
+
+
+def unlisted(text: str) -> Diagnostic:
+    """Return a line about what is not listed, and why."""
+    return Diagnostic(Level.VERY_VERBOSE, f"left out {text}")
 
 
 def read_filterable(cvm: Raw) -> Filterable:

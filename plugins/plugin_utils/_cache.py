@@ -13,21 +13,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp
+from ansible_collections.phala.cloud.plugins.plugin_utils._cache_form import pack, unpack
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import service_queries
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, Report
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Settings
+from ansible_collections.phala.cloud.plugins.plugin_utils._version import COLLECTION_VERSION
 
-FORMAT = 2  # of what is stored: another format is another entry
+# Of what is stored, which depends on how CVMs are read: another version or other variables are another entry.
+FORMAT = (3, COLLECTION_VERSION, CORE_VARIABLES)
 
 
 @dataclass(frozen=True)
 class StoredFleet:
-    """The apps that the service returned for each query, and when they were saved (seconds since the epoch).
+    """What the apps of each query show, and when they were saved (seconds since the epoch).
 
     ``options`` are the values that each filter knows, if they were requested, and ``warnings`` those of the fetch.
     """
 
-    apps: list[list[Any]]
+    apps: list[list[ShownApp]]
     saved: float
     options: Mapping[str, Sequence[str]] = field(default_factory=dict)
     warnings: Sequence[str] = ()
@@ -51,7 +56,7 @@ class Seal:
 
     def signed(self, fleet: StoredFleet) -> str:
         """Return the fleet as one text, which :meth:`verified` accepts with the same key, URL, version and queries only."""
-        content = json.dumps(vars(fleet))
+        content = json.dumps({**vars(fleet), "apps": pack(fleet.apps)}, separators=(",", ":"))
         return f"{self._code(content)}\n{content}"
 
     def verified(self, text: Any) -> StoredFleet | None:
@@ -59,7 +64,8 @@ class Seal:
         code, _newline, content = text.partition("\n") if isinstance(text, str) else ("", "", "")
         if not hmac.compare_digest(code.encode("utf-8", "replace"), self._code(content).encode()):
             return None
-        return StoredFleet(**json.loads(content))
+        stored = json.loads(content)
+        return StoredFleet(**{**stored, "apps": unpack(stored["apps"])})
 
     def _code(self, content: str) -> str:
         return hmac.new(self._key, f"{self._source}\n{content}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

@@ -10,17 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import bare_id
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
-    App,
-    AppKey,
-    app_key,
-    cvm_count,
-    entries,
-    has_identifier,
-    named,
-    read_app,
-)
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, app_key, unlisted
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import PLUGIN_FILTERS, is_excluded, shown_values, unmet_filters
@@ -32,7 +22,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._messages import (
     of_account,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Filter, Settings
-from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import SHAPES, node_names
+from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import SHAPES
 
 T = TypeVar("T")
 Owners = dict[tuple[str, str], tuple[int, Cvm]]  # an identifier, and the CVM that has it with the number of its query
@@ -62,11 +52,11 @@ class Selection:
     left_out: Counter[str] = field(default_factory=Counter)
 
     def leave_out(self, text: str) -> None:
-        self.diagnostics.append(Diagnostic(Level.VERY_VERBOSE, f"left out {text}"))
+        self.diagnostics.append(unlisted(text))
 
 
 def select_from_accounts(
-    settings: Settings, apps: Sequence[list[App]], nodes: Iterable[str], *, is_explained: bool = False
+    settings: Settings, apps: Sequence[list[ShownApp]], nodes: Iterable[str], *, is_explained: bool = False
 ) -> tuple[list[Cvm], list[Diagnostic]]:
     """Return the CVMs of all accounts that :func:`select_cvms` selects, and no CVM twice.
 
@@ -85,7 +75,6 @@ def select_from_accounts(
             queries,
             settings.excludes,
             own,
-            account=account.name,
             nodes=names,
             owners=without_ids(owners),
             left_out=counts,
@@ -106,16 +95,15 @@ def without_ids(owners: Owners) -> Owners:
 def select_cvms(
     queries: Sequence[Filter],
     excludes: Sequence[Filter],
-    apps: Sequence[list[App]],
+    apps: Sequence[list[ShownApp]],
     *,
-    account: str,
     nodes: Iterable[str] = (),
     owners: Owners | None = None,
     left_out: Counter[str] | None = None,
 ) -> tuple[list[Cvm], list[Diagnostic]]:
     """Return the CVMs that match the query which returned their app and no exclusion, each once, in the order of their identity.
 
-    :param apps: per query the apps of the response; each list is emptied, so that no app stays in memory only for it
+    :param apps: per query the apps of the response; each list is emptied, so that no CVM stays in memory only for it
     :param nodes: the values of the filter ``node`` that the service knows
     :param owners: the CVMs of other accounts
     :param left_out: counts the CVMs that are not listed, by reason
@@ -124,15 +112,13 @@ def select_cvms(
     """
     selection = Selection(owners=dict(owners or {}), left_out=Counter() if left_out is None else left_out)
     nodes_of_service = unshown_nodes(queries, apps) & {name.lower() for name in nodes}
-    sharers = _sharers(apps)
     for number, (query, of_query) in enumerate(zip(queries, apps, strict=True)):
         for app in consumed(of_query):
-            is_only_entry = len(sharers[bare_id(app["app_id"])]) == 1
-            cvms = _existing(app, account, selection, is_only_entry=is_only_entry)
-            unmet = unmet_filters(query, cvms, nodes_of_service)
+            selection.diagnostics += app.diagnostics
+            unmet = unmet_filters(query, app.cvms, nodes_of_service)
             if unmet and all(missed.difference(PLUGIN_FILTERS) for missed in unmet):
-                _note_unmatched(query, cvms, unmet, selection)
-            for cvm, missed in zip(cvms, unmet, strict=True):
+                _note_unmatched(query, app.cvms, unmet, selection)
+            for cvm, missed in zip(app.cvms, unmet, strict=True):
                 if not _is_excluded(cvm, excludes, selection):
                     _refuse_second(cvm, number, selection)
                     _list(cvm, query, missed, selection)
@@ -150,22 +136,15 @@ def _no_cvms(left_out: Counter[str]) -> list[Diagnostic]:
     return [Diagnostic(Level.WARNING, text, advice="Correct the filters. -vv shows what each CVM does not match")]
 
 
-def unshown_nodes(queries: Iterable[Filter], apps: Iterable[Iterable[App]]) -> set[str]:
+def unshown_nodes(queries: Iterable[Filter], apps: Iterable[Iterable[ShownApp]]) -> set[str]:
     """Return the values of the filter ``node``, in lower case, that no CVM of the response has."""
     wanted = {value.lower() for query in queries for value in query.get("node", ())}
     if not wanted:
         return wanted
-    shown = (name for of_query in apps for app in of_query for entry in entries(app) for name in node_names(entry.cvm))
-    return wanted.difference(name.lower() for name in shown if isinstance(name, str))
-
-
-def _sharers(apps: Iterable[Iterable[App]]) -> dict[str, set[AppKey]]:
-    """Return the different apps that have one app id."""
-    sharers: dict[str, set[AppKey]] = {}
-    for of_query in apps:
-        for app in of_query:
-            sharers.setdefault(bare_id(app["app_id"]), set()).add(app_key(app))
-    return sharers
+    shown = [app for of_query in apps for app in of_query]
+    names = {name for app in shown for cvm in app.cvms for name in cvm.filterable.node_names if isinstance(name, str)}
+    names.update(name for app in shown for name in app.other_nodes if isinstance(name, str))
+    return wanted.difference(name.lower() for name in names)
 
 
 def _list(cvm: Cvm, query: Filter, unmet: Collection[str], selection: Selection) -> None:
@@ -207,28 +186,6 @@ def consumed(values: list[T]) -> Iterator[T]:
     values.reverse()
     while values:
         yield values.pop()
-
-
-def _existing(app: App, account: str, selection: Selection, *, is_only_entry: bool) -> list[Cvm]:
-    """Return the app's CVMs, and say which of its entries are none, and how many CVMs it does not show."""
-    shown = entries(app)
-    if not shown:
-        selection.leave_out(f"app {named(app, 'app_id')}: the API shows no CVM of it")
-    for cvm, _is_current in shown:
-        if cvm.get("deleted_at"):
-            selection.leave_out(f"CVM {named(cvm, 'vm_uuid')}: it was deleted at {cvm['deleted_at']!r}")
-        elif not has_identifier(cvm):
-            text = "left out CVMs that have no identifier"
-            selection.diagnostics.append(Diagnostic(Level.VERBOSE, text, subjects=(f"a CVM of app {named(app, 'app_id')}",)))
-    if cvm_count(app) > len(shown):
-        selection.diagnostics.append(_hidden_cvms(app, len(shown)))
-    return list(read_app(app, account=account, is_only_entry=is_only_entry))
-
-
-def _hidden_cvms(app: App, shown: int) -> Diagnostic:
-    text = "The service counts more CVMs than it shows, so hosts may be missing"
-    subject = f"app {named(app, 'app_id')} counts {cvm_count(app)} and shows {shown}"
-    return Diagnostic(Level.WARNING, text, subjects=(subject,), advice="Compare with the service's own list of the app's CVMs")
 
 
 def _is_excluded(cvm: Cvm, excludes: Iterable[Filter], selection: Selection) -> bool:

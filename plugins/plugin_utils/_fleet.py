@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import UnavailableError
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import App, entries, refuse_unknown_shape
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, read_apps, refuse_unknown_shape
 from ansible_collections.phala.cloud.plugins.plugin_utils._cache import FleetCache, StoredFleet
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import unshown_nodes
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import service_queries
@@ -22,12 +22,12 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._unmatched import find
 
 @dataclass(frozen=True)
 class Fleet:
-    """For each account and query the apps that the service returned, how many different ones there are, and where they come from.
+    """For each account and query what the apps of the response show, how many different ones there are, and where they come from.
 
     ``options`` are the values that each filter knows, if they were needed, and ``warnings`` those of the fetch.
     """
 
-    apps: list[list[App]]
+    apps: list[list[ShownApp]]
     app_count: int
     origin: str
     options: Mapping[str, Sequence[str]]
@@ -53,7 +53,7 @@ def get_fleet(settings: Settings, store: Any, *, use_cache: bool, report: Report
     return replace(fleet, apps=_per_query(fleet.apps, settings.queries))
 
 
-def _per_query(apps: Sequence[list[App]], queries: Sequence[Filter]) -> list[list[App]]:
+def _per_query(apps: Sequence[list[ShownApp]], queries: Sequence[Filter]) -> list[list[ShownApp]]:
     """Return for each account the apps of each query, of which several may be one query of the service.
 
     Queries that differ only in the plugin's own filters are so.
@@ -69,7 +69,7 @@ def unmatched_filters(settings: Settings, fleet: Fleet) -> list[Diagnostic]:
     count = len(settings.queries)
     apps = [[app for of_query in fleet.apps[position::count] for app in of_query] for position in range(count)]
     unmatched = find_unmatched(settings.entries, settings.excludes, settings.queries, apps)
-    has_cvms = any(entries(app) for of_query in apps for app in of_query)
+    has_cvms = any(app.cvms for of_query in apps for app in of_query)
     return report_unmatched(unmatched, fleet.options, has_cvms=has_cvms)
 
 
@@ -98,9 +98,9 @@ def _from_cache(stored: StoredFleet, origin: str) -> Fleet:
     return Fleet(stored.apps, _count(stored.apps), origin, stored.options, stored.warnings)
 
 
-def _count(apps: Iterable[Iterable[App]]) -> int:
+def _count(apps: Iterable[Iterable[ShownApp]]) -> int:
     """Return how many different apps there are; two queries may have returned the same."""
-    return len({(app.get("id"), app["app_id"]) for of_query in apps for app in of_query})
+    return len({app.key for of_query in apps for app in of_query})
 
 
 def _fetch(settings: Settings, report: Report) -> Fleet:
@@ -144,10 +144,11 @@ def _fetch_account(account: Account, settings: Settings, report: Report) -> Flee
             note=lambda line: report(Diagnostic(Level.VERY_VERBOSE, line)),
         )
         refuse_unknown_shape((app for of_query in fetched.apps for app in of_query), f"{name}{account.url}")
-        apps = _per_query(fetched.apps, settings.queries)
-        unmatched = find_unmatched(settings.entries, settings.excludes, settings.queries, apps)
-        needs = needs_options(unmatched) or unshown_nodes(settings.queries, apps)
+        apps = read_apps(fetched.apps, account=account.name)
+        per_query = _per_query(apps, settings.queries)
+        unmatched = find_unmatched(settings.entries, settings.excludes, settings.queries, per_query)
+        needs = needs_options(unmatched) or unshown_nodes(settings.queries, per_query)
         options = fetch_filter_options(client) if needs else {}
     seconds = time.monotonic() - started
     origin = f"{name}{account.url} (network, {fetched.requests} requests, {fetched.retries} retries, {seconds:.2f} s)"
-    return Fleet(fetched.apps, _count(fetched.apps), origin, options, [f"{name}{fault}" for fault in fetched.faults])
+    return Fleet(apps, _count(apps), origin, options, [f"{name}{fault}" for fault in fetched.faults])

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import App, read_app
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import (
     OS_TYPES,
@@ -59,7 +59,10 @@ class Unmatched:
 
 
 def find_unmatched(
-    entries: Iterable[tuple[str, Filter]], excludes: Sequence[Filter], queries: Sequence[Filter], apps: Sequence[Sequence[App]]
+    entries: Iterable[tuple[str, Filter]],
+    excludes: Sequence[Filter],
+    queries: Sequence[Filter],
+    apps: Sequence[Sequence[ShownApp]],
 ) -> list[Unmatched]:
     """Return the filters of the file with values that match no CVM.
 
@@ -70,13 +73,13 @@ def find_unmatched(
     for where, entry in entries:
         own = [queries.index(query) for query in single_valued(entry)]
         found += _unmatched_of(where, entry, [(queries[position], apps[position]) for position in own])
-    whole: list[tuple[Filter, Sequence[App]]] = [({}, of_query) for of_query in apps]
+    whole: list[tuple[Filter, Sequence[ShownApp]]] = [({}, of_query) for of_query in apps]
     for position, exclude in enumerate(excludes):
         found += _unmatched_of(f"exclude_filters[{position}]", exclude, whole)
     return found
 
 
-def _unmatched_of(where: str, entry: Filter, responses: Iterable[tuple[Filter, Sequence[App]]]) -> list[Unmatched]:
+def _unmatched_of(where: str, entry: Filter, responses: Iterable[tuple[Filter, Sequence[ShownApp]]]) -> list[Unmatched]:
     left = {name: Unmatched(where, name, list(values)) for name, values in entry.items()}
     for query, apps in responses:
         for app in apps:
@@ -84,11 +87,10 @@ def _unmatched_of(where: str, entry: Filter, responses: Iterable[tuple[Filter, S
                 return []
             if "search" in query:
                 left["search"].values = [value for value in left["search"].values if value not in query["search"]]
-            cvms = list(read_app(app, account=""))
             for unmatched in left.values():
-                for cvm in cvms:
+                for cvm in app.cvms:
                     _note(unmatched, cvm, query)
-                if _is_ignored(unmatched.name, query, cvms):
+                if _is_ignored(unmatched.name, query, app.cvms):
                     unmatched.ignored.update(query[unmatched.name])
     return [unmatched for unmatched in left.values() if unmatched.values]
 

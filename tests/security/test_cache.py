@@ -155,7 +155,7 @@ def test_an_entry_that_is_a_link_to_nowhere(filled: CachedProject, simulator: Si
 def test_an_entry_of_another_format(filled: CachedProject, simulator: Simulator) -> None:
     """Another version of this collection writes under another name, and what it writes does not open here."""
     ours = filled.entry
-    with patch.object(_cache, "FORMAT", _cache.FORMAT + 1):
+    with patch.object(_cache, "FORMAT", (*_cache.FORMAT, "changed")):
         assert_fresh(filled.read(), simulator)
     (theirs,) = set(filled.cache.iterdir()) - {ours}
     shutil.copy(theirs, ours)

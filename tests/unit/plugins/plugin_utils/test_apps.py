@@ -30,7 +30,7 @@ def app(*cvms: Any, **fields: Any) -> dict[str, Any]:
 
 
 def read(raw_app: dict[str, Any]) -> list[Cvm]:
-    return list(read_app(raw_app, account="me"))
+    return list(read_app(raw_app, account="me").cvms)
 
 
 @pytest.mark.parametrize("raw", [FLAT, NESTED], ids=["flat", "nested"])

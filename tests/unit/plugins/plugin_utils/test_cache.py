@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import read_apps
 from ansible_collections.phala.cloud.plugins.plugin_utils._cache import FleetCache, Seal, StoredFleet
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Account
 
 KEY = "phak_secret"
 URL = "https://phala.example.org/api/v1"
-APPS = [[{"app_id": "a" * 40, "name": "\ud800 {{ x }}"}], []]
+CVM = {"vm_uuid": "u1", "status": "running", "name": "\ud800 {{ x }}"}
+APPS = read_apps([[{"app_id": "a" * 40, "cvms": [CVM]}], []], account="")
 FLEET = StoredFleet(APPS, 1000, {}, [])
 
 

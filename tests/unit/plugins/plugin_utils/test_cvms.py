@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import read_apps
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import (
     AmbiguousError,
@@ -31,7 +32,7 @@ def app(*cvms: Any, **fields: Any) -> dict[str, Any]:
 
 def select(*apps: Any, excludes: Sequence[Any] = (), **query: tuple[str, ...]) -> tuple[list[Cvm], list[Diagnostic]]:
     """Select from the apps that one query returned."""
-    return select_cvms([query], excludes, [list(apps)], account="")
+    return select_cvms([query], excludes, read_apps([apps], account=""))
 
 
 def uuids(selected: tuple[list[Cvm], Any]) -> list[Any]:
@@ -57,7 +58,7 @@ def test_what_is_no_cvm_is_reported(raw_app: dict[str, Any], level: Level, words
 
 
 def test_cvm_that_several_queries_return_is_one_host() -> None:
-    cvms, _left_out = select_cvms([{"region": ("a",)}, {}, {}], [], [[app(FLAT)], [app(FLAT)], [app(FLAT)]], account="")
+    cvms, _left_out = select_cvms([{"region": ("a",)}, {}, {}], [], read_apps([[app(FLAT)]] * 3, account=""))
     assert [cvm.core["vm_uuid"] for cvm in cvms] == ["u1"]
 
 
@@ -153,13 +154,15 @@ def test_app_id_of_another_app_does_not_make_a_cvm_the_only_one() -> None:
     cvms, _diagnostics = select(app(FLAT), app(other, id="prj_2", app_id="0xA1"), app({**FLAT, "vm_uuid": "u3"}, app_id="b"))
     assert [cvm.is_only_cvm for cvm in cvms] == [False, False, True]
     queries: list[Any] = [{}, {}]
-    (cvm,), _diagnostics = select_cvms(queries, [], [[app(FLAT)], [app(FLAT)]], account="")
+    (cvm,), _diagnostics = select_cvms(queries, [], read_apps([[app(FLAT)], [app(FLAT)]], account=""))
     assert cvm.is_only_cvm
 
 
 def test_values_of_node_that_no_cvm_has_are_found() -> None:
-    apps = [[app(FLAT), app({**NESTED, "node_info": {"name": "Prod9"}})]]
-    assert unshown_nodes([{"node": ("PROD7",)}, {"node": ("prod9",)}, {"node": ("Metal",)}, {}], apps) == {"metal"}
+    deleted = {**FLAT, "teepod_name": "prod1", "deleted_at": "now"}
+    apps = read_apps([[app(FLAT), app({**NESTED, "node_info": {"name": "Prod9"}}), app(deleted)]], account="")
+    queries: list[Any] = [{"node": (name,)} for name in ("PROD7", "prod9", "Metal", "prod1")]
+    assert unshown_nodes([*queries, {}], apps) == {"metal"}
 
 
 def test_decision_of_the_service_applies_to_a_field_that_the_shape_lacks() -> None:

@@ -99,7 +99,7 @@ def get(source: Any, store: Any = None, *, use_cache: bool = True) -> tuple[Flee
 
 
 def shown(fleet: Fleet) -> list[list[str]]:
-    return [[one["app_id"] for one in of_query] for of_query in fleet.apps]
+    return [[one.key[1] for one in of_query] for of_query in fleet.apps]
 
 
 def test_fleet_is_fetched_from_the_service(service: Service) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import read_apps
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import single_valued
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Level, shown
 from ansible_collections.phala.cloud.plugins.plugin_utils._unmatched import find_unmatched, needs_options, report_unmatched
@@ -37,7 +38,7 @@ def report(filters: dict[str, Any], *apps: Any, options: Any = None, exclude: bo
     entry = {name: tuple(values) for name, values in filters.items()}
     entries = [] if exclude else [("filters", entry)]
     queries = single_valued(entry) if entries else [{}]
-    found = find_unmatched(entries, [entry] if exclude else [], queries, [list(apps) for _query in queries])
+    found = find_unmatched(entries, [entry] if exclude else [], queries, read_apps([apps] * len(queries), account=""))
     diagnostics = report_unmatched(found, OPTIONS if options is None else options, has_cvms=bool(apps))
     return [(Level(diagnostic.level).name, shown(diagnostic, str)) for diagnostic in diagnostics]
 
@@ -204,10 +205,11 @@ def test_several_unknown_values_are_reported_each_where_something_is_known() -> 
     ("exclude", "needed"), [({"region": ("us-wst-1",)}, True), ({"region": ("zzz",)}, False), ({"status": ("runing",)}, True)]
 )
 def test_values_of_the_service_are_needed_for_an_exclusion_that_may_be_misspelled(exclude: Any, *, needed: bool) -> None:
-    assert needs_options(find_unmatched([], [exclude], [{}], [[app(cvm("a"))]])) is needed
+    assert needs_options(find_unmatched([], [exclude], [{}], read_apps([[app(cvm("a"))]], account=""))) is needed
 
 
 def test_each_entry_is_compared_with_the_responses_of_its_own_queries() -> None:
     first, second = {"region": ("US-WEST-1",)}, {"region": ("EU",)}
-    found = find_unmatched([("include_filters[0]", second), ("filters", first)], [], [first, second], [[app(cvm("a"))], []])
+    apps = read_apps([[app(cvm("a"))], []], account="")
+    found = find_unmatched([("include_filters[0]", second), ("filters", first)], [], [first, second], apps)
     assert [(each.option, each.values) for each in found] == [("include_filters[0].region", ["EU"])]

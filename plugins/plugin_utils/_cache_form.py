@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: The phala.cloud collection contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The form in which the cache keeps what apps show: each different value once, and a row of numbers for each CVM.
+
+Most values of a fleet repeat, so this is half as long as the JSON of the service, and read without any work for each value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, cast
+
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, read_filterable
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES, CoreVariables, Cvm, Identity
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
+
+
+class _Numbers:
+    """The different values of a fleet, and the number of each."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self._numbers: dict[Hashable, int] = {}
+
+    def of(self, value: Any) -> int:
+        key = value if isinstance(value, str) else (repr(value),)  # 1, 1.0 and True are equal, and what is in a list may be
+        number = self._numbers.setdefault(key, len(self.values))
+        if number == len(self.values):
+            self.values.append(value)
+        return number
+
+
+def pack(apps: Iterable[Iterable[ShownApp]]) -> dict[str, Any]:
+    """Return what the apps of each query show as plain JSON."""
+    numbers = _Numbers()
+    packed = [[_pack_app(app, numbers) for app in of_query] for of_query in apps]
+    return {"values": numbers.values, "apps": packed}
+
+
+def _pack_app(app: ShownApp, numbers: _Numbers) -> list[Any]:
+    diagnostics = [list(vars(diagnostic).values()) for diagnostic in app.diagnostics]
+    return [app.key, [_pack_cvm(cvm, numbers) for cvm in app.cvms], diagnostics, app.other_nodes]
+
+
+def _pack_cvm(cvm: Cvm, numbers: _Numbers) -> list[int]:
+    core = map(cvm.value, CORE_VARIABLES)
+    return [*map(numbers.of, (list(cvm.fields), cvm.is_only_cvm, *cvm.identity, *core, *cvm.fields.values()))]
+
+
+def unpack(packed: Mapping[str, Any]) -> list[list[ShownApp]]:
+    """Return what :func:`pack` has packed. Its CVMs share equal values, so nobody may change them."""
+    value = packed["values"].__getitem__
+    return [[_unpack_app(app, value) for app in of_query] for of_query in packed["apps"]]
+
+
+def _unpack_app(app: Sequence[Any], value: Callable[[int], Any]) -> ShownApp:
+    (identifier, app_id), rows, diagnostics, other_nodes = app
+    return ShownApp(
+        (identifier, app_id),
+        [_unpack_cvm(map(value, row)) for row in rows],
+        [
+            Diagnostic(Level(level), text, option, tuple(subjects), advice)
+            for level, text, option, subjects, advice in diagnostics
+        ],
+        other_nodes,
+    )
+
+
+def _unpack_cvm(values: Iterator[Any]) -> Cvm:
+    names, is_only_cvm = next(values), next(values)
+    identity = Identity(*islice(values, len(Identity._fields)))
+    core = dict(zip(CORE_VARIABLES, values, strict=False))  # takes as many values as there are names
+    fields = dict(zip(names, values, strict=True))
+    return Cvm(identity, cast(CoreVariables, core), fields, is_only_cvm=is_only_cvm, read_filterable=read_filterable)
