@@ -43,6 +43,21 @@ def collect_pages(source: Path) -> None:
     for name in ("conf.py", "index.md"):
         shutil.copy(HERE / name, source)
     shutil.copytree(HERE / "_static", source / "_static")
+    show_recipes(source / "docs" / "examples")
+
+
+def show_recipes(folder: Path) -> None:
+    """Add the recipes to the page that lists them, to read and, as an archive, to download."""
+    shutil.make_archive(str(folder / "recipes"), "zip", ROOT / "docs" / "examples")
+    page = folder / "README.md"
+    text = page.read_text(encoding="utf-8")
+    parts = [text, "\n## All files\n\nDownload all of them: {download}`recipes.zip`\n"]
+    for recipe in sorted(folder.rglob("*.yml")):
+        name = str(recipe.relative_to(folder))
+        anchor = re.sub(r"[^\w-]", "", name)
+        parts[0] = parts[0].replace(f"]({name})", f"](#{anchor})")
+        parts.append(f"\n### {name}\n\n```{{literalinclude}} {name}\n:language: yaml\n```\n")
+    page.write_text("".join(parts), encoding="utf-8")
 
 
 def with_relative_links(text: str) -> str:

@@ -16,6 +16,7 @@ from .shell import Shell, same
 
 # What no test runs, and why; the targets of make are looked up.
 INDEX = "takes packages from an index on the network"
+RECIPE = "is tried in test_examples.py"
 NOT_RUN = {
     "make demo": INDEX,
     "make test": "would run this very test",
@@ -23,6 +24,12 @@ NOT_RUN = {
     "make lint": INDEX,
     "python -m pip install -r tests/simulator/requirements.txt": INDEX,
     "python -m tests.simulator --port 8000 --cvms 50": "runs until it is stopped; its options are checked",
+    "ansible-galaxy collection install -r requirements.yml": "tests/packaging installs from a repository",
+    "ansible-navigator inventory --ee false -m stdout -i phala.yml --list": "is tried in tests/packaging",
+    "ansible-playbook -i apps-and-teams.phala.yml roll-compose.yml --extra-vars app=web": RECIPE,
+    "ansible-playbook -i apps-and-teams.phala.yml rolling-update.yml --extra-vars app=web": RECIPE,
+    "ansible-playbook -i apps-and-teams.phala.yml restart.yml --extra-vars target=app_web": RECIPE,
+    "ansible-playbook -i dev-images.phala.yml temporary-cvm.yml --extra-vars cvm_name=job-1": RECIPE,
     "ansible-galaxy collection install git+https://example.org/phala.cloud.git": "tests/packaging installs from a real one",
     "git clone https://example.org/phala.cloud.git": "there is no public home yet",
     "cd phala.cloud": "as above",
@@ -36,7 +43,7 @@ NOT_RUN = {
 WRITES = "PHALA_PAGES_WRITE" in os.environ  # what came out becomes what the page shows; `make pages` sets it
 
 LANGUAGES = ("sh", "console", "yaml", "ini", "text", "json", "jinja")
-ASK = ("--ask-vault-pass", "encrypt_string")  # commands with one of these wait for what somebody types
+ASK = ("--ask-vault-pass", "ansible-vault encrypt")  # commands with one of these wait for what somebody types
 
 
 def settle(path: Path, content: str) -> None:

@@ -48,7 +48,7 @@ class Shell:
         handed_on = {name: value for name, value in os.environ.items() if name.startswith(HANDED_ON)}
         self._environment = {
             **handed_on,
-            "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
+            "PATH": f"{home}/bin:{SCRIPTS}:{os.environ['PATH']}",
             "HOME": str(home),
             "LC_ALL": "C.UTF-8",
             "COLUMNS": "80",
@@ -57,6 +57,13 @@ class Shell:
             "PHALA_CLOUD_API_PREFIX": f"{origin}/api/v1",
             **variables,
         }
+
+    def add_command(self, name: str, script: str) -> None:
+        """Install a command that the reader has, and the machine that tests has not."""
+        path = self.home / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        path.chmod(0o755)
 
     def run(self, commands: str) -> Ran:
         """Run commands, each of which must succeed, where and with the variables that the ones before have left."""

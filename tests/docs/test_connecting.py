@@ -21,7 +21,7 @@ from ansible_collections.phala.cloud.tests.e2e.cloud import DOMAIN, Client, Clou
 from ansible_collections.phala.cloud.tests.e2e.cloud import Cvm as Server
 from ansible_collections.phala.cloud.tests.e2e.conftest import require_tools
 from ansible_collections.phala.cloud.tests.e2e.connect_proxy import ConnectProxy
-from ansible_collections.phala.cloud.tests.e2e.sshd import Sshd, free_port, make_key
+from ansible_collections.phala.cloud.tests.e2e.sshd import INSTANCE_VARIABLE, Sshd, free_port, make_key
 from ansible_collections.phala.cloud.tests.e2e.test_refused import require_synchronize
 from ansible_collections.phala.cloud.tests.integration.loading import load
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
@@ -166,6 +166,22 @@ def machine(client: Client, cloud: Cloud, service: Simulator) -> Machine:
 def test_every_section_is_followed() -> None:
     tests = Path(__file__).read_text(encoding="utf-8")
     assert [section for section in in_sections() if f'follow("{section}")' not in tests and section != FIRST] == []
+
+
+def test_how_to_run_playbooks(machine: Machine) -> None:
+    name = f"{MODEL.cvms[0].instance_id}-2222.{DOMAIN}"
+    machine.cloud.gateway.route(name, [("127.0.0.1", machine.server(MODEL.cvms[0]).port)])
+    machine.cloud.know(machine.client, name)
+    for block in blocks(DOCS / "howto" / "playbooks.md"):
+        machine.reader.follow(block)
+
+
+def test_how_to_use_plain_ssh(machine: Machine) -> None:
+    for block in blocks(DOCS / "howto" / "export.md"):
+        if block.section == "Use plain ssh" and block.language != "text":
+            machine.reader.follow(block)
+    told = machine.shell.run(f"ssh -F ssh_config -o BatchMode=yes web-1 'echo ${INSTANCE_VARIABLE}'").stdout
+    assert told.strip() == WEB_1.instance_id
 
 
 def test_images_without_python(machine: Machine) -> None:

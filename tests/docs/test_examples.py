@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import threading
@@ -212,8 +213,9 @@ def health_pages() -> Iterator[HealthPages]:
 
 
 def play(folder: Path, simulator: Simulator, inventory: str, playbook: str, **variables: Any) -> Ran:
-    """Run a playbook on this machine in the CVMs' place."""
+    """Run a playbook on this machine in the CVMs' place; the official CLI keeps what it is asked for in a file."""
     shell = Shell(folder / "home", simulator.origin, PHALA_CLOUD_API_KEY=KEY)
+    shell.add_command("phala", f'echo "$@" >> {folder}/phala.log')
     (shell.folder / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
     return shell.run(f"ansible-playbook -i {EXAMPLES / inventory} {EXAMPLES / playbook} -e @variables.json")
 
@@ -315,10 +317,55 @@ def test_restart_says_why_the_service_refused_it(tmp_path: Path, simulator: Simu
     assert KEY not in ran.stdout + ran.stderr
 
 
+def test_compose_file_is_rolled_over_the_replicas_with_the_current_cvm_last(tmp_path: Path, simulator: Simulator) -> None:
+    ran = play(tmp_path, simulator, "apps-and-teams.phala.yml", "roll-compose.yml", app="web")
+    assert ran.status == 0, ran.stdout + ran.stderr
+    first, *others = (cvm.vm_uuid for cvm in WEB.cvms)
+    wanted = [f"deploy --cvm-id {uuid} --compose docker-compose.yml --wait" for uuid in (*others, first)]
+    assert (tmp_path / "phala.log").read_text(encoding="utf-8").splitlines() == wanted
+
+
+def test_rolled_compose_file_must_reach_every_replica(tmp_path: Path, simulator: Simulator) -> None:
+    first, *others = WEB.cvms
+    lagging = dataclasses.replace(first, extra={"compose_hash": "0" * 64})
+    simulator.fleet = (dataclasses.replace(WEB, cvms=(lagging, *others), current_cvm=None),)
+    ran = play(tmp_path, simulator, "apps-and-teams.phala.yml", "roll-compose.yml", app="web")
+    assert ran.status != 0
+    assert "The replicas have 2 different compose hashes" in ran.stdout
+
+
+@pytest.mark.parametrize("job", ["true", "false"])
+def test_temporary_cvm_is_used_and_deleted(job: str, tmp_path: Path, simulator: Simulator) -> None:
+    new = App(name="job-1", cvms=(Cvm(name="job-1", base_image=DEV_IMAGE),))
+
+    def boot(fleet: Sequence[Any], _request: Recorded) -> Sequence[Any]:
+        return fleet if new in fleet or len(simulator.requests) <= 2 else (*fleet, new)
+
+    simulator.evolve = boot
+    ran = play(
+        tmp_path, simulator, "dev-images.phala.yml", "temporary-cvm.yml",
+        cvm_name="job-1", job=job, ansible_connection="local", seconds_between_retries=1,
+    )  # fmt: skip
+    assert (ran.status == 0) == (job == "true"), ran.stdout + ran.stderr
+    assert (tmp_path / "phala.log").read_text(encoding="utf-8").splitlines() == [
+        "deploy --name job-1 --compose docker-compose.yml --dev-os --wait",
+        f"cvms delete {new.cvms[0].vm_uuid} --force",
+    ]
+
+
+def test_temporary_cvm_that_cannot_be_reached_is_deleted(tmp_path: Path, simulator: Simulator) -> None:
+    ran = play(
+        tmp_path, simulator, "dev-images.phala.yml", "temporary-cvm.yml",
+        cvm_name="job-1", retries_until_reachable=1, seconds_between_retries=0,
+    )  # fmt: skip
+    assert ran.status != 0
+    assert "cvms delete job-1 --force" in (tmp_path / "phala.log").read_text(encoding="utf-8")
+
+
 # The commands that the files name
 
 # What these need is set up in the tests above, or in test_connecting.py.
-RUN_ELSEWHERE = ("dev-images.phala.yml", "restart.yml", "rolling-update.yml")
+RUN_ELSEWHERE = ("dev-images.phala.yml", "restart.yml", "roll-compose.yml", "rolling-update.yml", "temporary-cvm.yml")
 
 
 def named_commands() -> Iterator[tuple[str, str]]:

@@ -172,6 +172,7 @@ def control_node(folder: Path, cloud: Cloud) -> Iterator[Client]:
             "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
             # By default Ansible asks for ~root, which the shell on a CVM takes from the machine, not from the run.
             "ANSIBLE_REMOTE_TEMP": "$HOME/.ansible/tmp",
+            "ANSIBLE_ASYNC_DIR": str(folder / "async"),
             "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
             "ANSIBLE_NOCOLOR": "true",
             "ANSIBLE_TIMEOUT": "60",
