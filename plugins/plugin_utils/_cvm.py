@@ -95,7 +95,7 @@ class Identity(NamedTuple):
     def digits(self) -> str:
         """Return hex digits of the CVM's own: up to 32 of its vm_uuid, else of its instance id, then those of a hash."""
         readable = re.sub(r"[^0-9a-f]", "", self.vm_uuid or self.instance_id or "")
-        return readable[:READABLE_DIGITS] + hashlib.sha256(repr(self.key).encode("utf-8", "replace")).hexdigest()
+        return readable[:READABLE_DIGITS] + hashlib.sha256(repr(self.key).encode()).hexdigest()
 
 
 READABLE_DIGITS = 32  # as many as a UUID has
