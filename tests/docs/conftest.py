@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.tests.integration.loading import Loaded, load
+from ansible_collections.phala.cloud.tests.loading import Loaded, load
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 
 from .fleet import FLEET, KEY, OTHER_FLEET, OTHER_KEY
@@ -45,7 +45,7 @@ def inventory(simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def load_source(**options: Any) -> Loaded:
         source = tmp_path / "phala.yml"
         source.write_text(json.dumps({"plugin": "phala.cloud.phala", **options}), encoding="utf-8")
-        return load(monkeypatch, [source])
+        return load([source])
 
     return load_source
 

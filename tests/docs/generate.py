@@ -18,7 +18,7 @@ from ansible.plugins.loader import inventory_loader
 from ansible_collections.phala.cloud.plugins.plugin_utils import _shapes
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES
 from ansible_collections.phala.cloud.tests import simulator
-from ansible_collections.phala.cloud.tests.integration.loading import Loaded
+from ansible_collections.phala.cloud.tests.loading import Loaded
 
 from .fleet import KEY, WEB
 from .pages import DOCS, rows

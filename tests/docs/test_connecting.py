@@ -23,7 +23,7 @@ from ansible_collections.phala.cloud.tests.e2e.conftest import require_tools
 from ansible_collections.phala.cloud.tests.e2e.connect_proxy import ConnectProxy
 from ansible_collections.phala.cloud.tests.e2e.sshd import INSTANCE_VARIABLE, Sshd, free_port, make_key
 from ansible_collections.phala.cloud.tests.e2e.test_refused import require_synchronize
-from ansible_collections.phala.cloud.tests.integration.loading import load
+from ansible_collections.phala.cloud.tests.loading import load
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 
 from .fleet import API, FLEET, KEY, MODEL, WEB
@@ -453,7 +453,7 @@ def test_text_is_taken_as_an_address_or_not_as_the_page_says(
     for change in changes:
         first, *others = WEB.cvms
         simulator.fleet = (dataclasses.replace(WEB, cvms=(dataclasses.replace(first, **change), *others), current_cvm=None),)
-        quiet, verbose = (load(monkeypatch, [source], verbosity=verbosity) for verbosity in (0, 1))
+        quiet, verbose = (load([source], verbosity=verbosity) for verbosity in (0, 1))
         address = quiet.values("ansible_host").get("web-1")
         if happens.startswith("accepted"):
             assert address == f"{first.instance_id}-22.gateway.example.org"

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.tests.integration.loading import Loaded, load
+from ansible_collections.phala.cloud.tests.credentials import log_in
+from ansible_collections.phala.cloud.tests.loading import Loaded, load
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Recorded, Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults.answers import Status
 
@@ -45,8 +46,8 @@ def environment(home: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatc
     return home
 
 
-def recipe(monkeypatch: pytest.MonkeyPatch, name: str, **options: Any) -> Loaded:
-    loaded = load(monkeypatch, [EXAMPLES / name], **options)
+def recipe(name: str, **options: Any) -> Loaded:
+    loaded = load([EXAMPLES / name], **options)
     assert not loaded.failures
     return loaded
 
@@ -55,13 +56,10 @@ def members(loaded: Loaded, *groups: str) -> dict[str, list[str]]:
     return {group: loaded.groups[group] for group in groups}
 
 
-def log_in(home: Path, simulator: Simulator, *, staging: str = OTHER_KEY) -> None:
-    """Leave what the CLI stores after a login to each of the two accounts."""
-    profiles = {name: {"token": key, "api_prefix": simulator.url} for name, key in (("production", KEY), ("staging", staging))}
-    credentials = home / ".phala-cloud" / "credentials.json"
-    credentials.parent.mkdir(exist_ok=True)
-    content = {"schema_version": 1, "current_profile": "staging", "profiles": profiles}
-    credentials.write_text(json.dumps(content), encoding="utf-8")
+def log_in_twice(home: Path, simulator: Simulator, *, staging: str = OTHER_KEY) -> None:
+    """Log in to each of the two accounts."""
+    profiles = {name: {"token": key, "api_prefix": simulator.url} for name, key in (("staging", staging), ("production", KEY))}
+    log_in(home / ".phala-cloud", **profiles)
 
 
 # Inventories
@@ -111,42 +109,34 @@ def log_in(home: Path, simulator: Simulator, *, staging: str = OTHER_KEY) -> Non
         ),
     ],
 )
-def test_recipe_gives_these_hosts_and_groups(
-    name: str, hosts: list[str], groups: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded = recipe(monkeypatch, name)
+def test_recipe_gives_these_hosts_and_groups(name: str, hosts: list[str], groups: dict[str, list[str]]) -> None:
+    loaded = recipe(name)
     assert sorted(loaded.hosts) == hosts
     assert members(loaded, *groups) == groups
 
 
 @pytest.mark.usefixtures("environment")
-def test_recipe_for_a_pipeline_asks_the_service_once_and_survives_its_absence(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = recipe(monkeypatch, "ci.phala.yml")
+def test_recipe_for_a_pipeline_asks_the_service_once_and_survives_its_absence(simulator: Simulator) -> None:
+    first = recipe("ci.phala.yml")
     simulator.clear()
-    assert recipe(monkeypatch, "ci.phala.yml").hosts == first.hosts
+    assert recipe("ci.phala.yml").hosts == first.hosts
     assert not simulator.requests
 
 
 @pytest.mark.usefixtures("environment")
-def test_recipe_for_a_private_network_makes_no_address_of_a_missing_id(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_recipe_for_a_private_network_makes_no_address_of_a_missing_id(simulator: Simulator) -> None:
     known = Cvm(name="known", instance_id="ab" * 20)
     simulator.fleet = (App(name="pair", cvms=(known, Cvm(name="new", instance_id=None))),)
-    addresses = recipe(monkeypatch, "private-network.phala.yml").values("ansible_host")
+    addresses = recipe("private-network.phala.yml").values("ansible_host")
     assert addresses == {"known": f"{'ab' * 20}.vpn.example.org", "new": "no-address.invalid."}
 
 
-def test_recipe_for_several_accounts_lists_all_of_them_or_none(
-    home: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log_in(home, simulator)
-    loaded = recipe(monkeypatch, "accounts.phala.yml")
+def test_recipe_for_several_accounts_lists_all_of_them_or_none(home: Path, simulator: Simulator) -> None:
+    log_in_twice(home, simulator)
+    loaded = recipe("accounts.phala.yml")
     assert members(loaded, "account_production", "account_staging") == {"account_production": ALL, "account_staging": ["shop"]}
-    log_in(home, simulator, staging="phak_wrong-key")
-    failed = load(monkeypatch, [EXAMPLES / "accounts.phala.yml"])
+    log_in_twice(home, simulator, staging="phak_wrong-key")
+    failed = load([EXAMPLES / "accounts.phala.yml"])
     assert not failed.hosts
     assert "staging" in " ".join(map(str, failed.failures))
 
@@ -160,7 +150,7 @@ def test_recipe_for_two_services_asks_each_with_its_own_key(simulator: Simulator
         "OWN_API_KEY": OTHER_KEY,
     }.items():
         monkeypatch.setenv(name, value)
-    loaded = recipe(monkeypatch, "two-urls")
+    loaded = recipe("two-urls")
     assert members(loaded, "cloud", "own", "own_region_EU_WEST_1") == {
         "cloud": ALL,
         "own": ["shop"],
@@ -381,7 +371,7 @@ def test_command_that_a_file_names_works(name: str, command: str, reader_home: P
         reader_home, simulator.origin, PHALA_CLOUD_API_KEY=KEY, CLOUD_API_KEY=KEY, OWN_API_KEY=OTHER_KEY,
         CLOUD_API_URL=simulator.url, OWN_API_URL=simulator.url, ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="true",
     )  # fmt: skip
-    log_in(reader_home, simulator)
+    log_in_twice(reader_home, simulator)
     shell.run(f"cp -r {EXAMPLES}/. .")
     ran = shell.run_at_terminal(command) if "vault" in command else shell.run(command)
     assert ran.status == 0, ran.stderr

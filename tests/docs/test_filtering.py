@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import FILTERS
-from ansible_collections.phala.cloud.tests.integration.loading import Loaded
+from ansible_collections.phala.cloud.tests.loading import Loaded
 
 from .pages import DOCS, rows
 

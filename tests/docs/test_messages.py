@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 import yaml
 from ansible import constants
 from ansible.plugins.cache import BaseFileCacheModule
 
 from ansible_collections.phala.cloud.plugins.plugin_utils import _libraries, _patience
 from ansible_collections.phala.cloud.plugins.plugin_utils._project_file import PARSERS
-from ansible_collections.phala.cloud.tests.integration.loading import load
+from ansible_collections.phala.cloud.tests.certificates import make_certificates
+from ansible_collections.phala.cloud.tests.loading import load
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import (
     EMPTY_PAGE,
@@ -72,7 +72,7 @@ class Trouble:
         path = self.folder / "phala.yml"
         retries = {} if "retries" in options or "retries" in source else {"retries": 0}
         path.write_text(f"{yaml.safe_dump({'plugin': 'phala.cloud.phala', **retries, **options})}{source}", encoding="utf-8")
-        loaded = load(self.monkeypatch, [path], verbosity=verbosity)
+        loaded = load([path], verbosity=verbosity)
         self.displayed += loaded.displayed
         self.displayed += loaded.values("ansible_ssh_common_args").values()  # from which ssh says why there is no address
 
@@ -107,7 +107,7 @@ def beside(first: str | dict[str, Any], *apps: App, **options: Any) -> Provoke:
         for path, content in zip(sources, (first, options), strict=True):
             text = content if isinstance(content, str) else yaml.safe_dump({"plugin": "phala.cloud.phala", **content})
             path.write_text(text, encoding="utf-8")
-        trouble.displayed += load(trouble.monkeypatch, sources).displayed
+        trouble.displayed += load(sources).displayed
 
     return provoke
 
@@ -194,8 +194,7 @@ def unknown_name(trouble: Trouble) -> None:
 
 
 def tls_with_unknown_ca(trouble: Trouble) -> None:
-    pem = trouble.folder / "certificate.pem"
-    trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(pem))
+    pem = make_certificates(trouble.folder, "127.0.0.1").good
     with Simulator(apps=FLEET, api_key=KEY, certfile=pem, keyfile=pem) as other:
         trouble.load(api_url=other.url)
 
@@ -230,13 +229,13 @@ def unwritable_cache(trouble: Trouble) -> None:
 def list_for_enabled_plugin(trouble: Trouble) -> None:
     (trouble.folder / "phala.yml").write_text("- plugin: phala.cloud.phala\n", encoding="utf-8")
     trouble.monkeypatch.setattr(constants, "INVENTORY_ENABLED", ["phala.cloud.phala"])
-    trouble.displayed += load(trouble.monkeypatch, ["phala.yml"]).displayed
+    trouble.displayed += load(["phala.yml"]).displayed
 
 
 def without_plugin_line(trouble: Trouble) -> None:
     (trouble.folder / "phala.yml").write_text("filters: {}\n", encoding="utf-8")
     trouble.monkeypatch.setattr(constants, "INVENTORY_ENABLED", ["phala.cloud.phala"])
-    trouble.displayed += load(trouble.monkeypatch, ["phala.yml"]).displayed
+    trouble.displayed += load(["phala.yml"]).displayed
 
 
 def without_collection(trouble: Trouble) -> None:
@@ -252,7 +251,7 @@ def cached(trouble: Trouble) -> None:
 
 def other_name(trouble: Trouble) -> None:
     (trouble.folder / "cloud.yml").write_text("plugin: phala.cloud.phala\n", encoding="utf-8")
-    trouble.displayed += load(trouble.monkeypatch, ["cloud.yml"], verbosity=3).displayed
+    trouble.displayed += load(["cloud.yml"], verbosity=3).displayed
 
 
 def without_key_log(trouble: Trouble) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.phala.cloud.tests.integration.loading import load
+from ansible_collections.phala.cloud.tests.loading import load
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 
 from .fleet import KEY
@@ -45,7 +45,7 @@ def test_examples_are_one_source_that_works(tmp_path: Path, simulator: Simulator
     monkeypatch.setenv("HOME", str(tmp_path))
     source = tmp_path / "phala.yml"
     source.write_text(plugin.EXAMPLES, encoding="utf-8")
-    loaded = load(monkeypatch, [source], extra_vars={"target": "US-WEST-1"})
+    loaded = load([source], extra_vars={"target": "US-WEST-1"})
     assert not loaded.failures
     assert sorted(loaded.values("phala_name").values()) == ["web-1", "web-2"]
 

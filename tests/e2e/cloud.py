@@ -16,7 +16,8 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from .certificates import Certificates, make_certificates
+from ansible_collections.phala.cloud.tests.certificates import Certificates, make_certificates
+
 from .gateway import Gateway
 from .names import with_hosts, with_users
 from .sshd import Sshd, make_key
@@ -118,7 +119,7 @@ class Client:
 @contextlib.contextmanager
 def running_cloud(folder: Path, cvms: Sequence[Cvm]) -> Iterator[Cloud]:
     """Start an SSH server for each CVM and the gateway that leads to them."""
-    certificates = make_certificates(folder, DOMAIN)
+    certificates = make_certificates(folder, f"*.{DOMAIN}")
     key = folder / "key"
     make_key(key)
     servers = {

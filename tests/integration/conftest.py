@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.phala.cloud.tests.commands import Completed, run
+from ansible_collections.phala.cloud.tests.loading import Loaded, load
 from ansible_collections.phala.cloud.tests.simulator import Simulator
-
-from .commands import Completed, run
-from .loading import Loaded, load
 
 PLUGIN = {"plugin": "phala.cloud.phala"}
 SECONDS_TO_END = 30
@@ -75,21 +74,21 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def attempt(write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Loaded]:
+def attempt(write: Callable[..., Path]) -> Callable[..., Loaded]:
     """Return a function that loads a source in this process, whether or not it can be."""
 
     def attempt_source(source: str | Mapping[str, Any] | None = None, *, name: str = "phala.yml", **options: Any) -> Loaded:
-        return load(monkeypatch, [write(source, name=name)], **options)
+        return load([write(source, name=name)], **options)
 
     return attempt_source
 
 
 @pytest.fixture
-def load_all(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Loaded]:
+def load_all() -> Callable[..., Loaded]:
     """Return a function that loads several sources side by side."""
 
     def load_sources(*sources: Path, **options: Any) -> Loaded:
-        loaded = load(monkeypatch, sources, **options)
+        loaded = load(sources, **options)
         assert not loaded.failures
         return loaded
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import Status
 
 from .fleets import one_cvm
-from .loading import Loaded
 
 UUIDS = [f"{digit * 8}-0000-4000-8000-000000000000" for digit in "12"]
 PROD: dict[str, Any] = {"name": "prod", "api_key": "phak_prod"}

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.commands import Completed
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import Status
 
-from .commands import Completed
 from .fleets import FLEET, NAMES
 
 ENVIRONMENT = {

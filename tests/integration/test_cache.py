@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.commands import Completed, squeeze
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import Body, Close, Hang, Html, Redirect, Replace, Reset, Status
 
-from .commands import Completed, squeeze
 from .fleets import FLEET, NAMES, one_cvm
-from .loading import Loaded
 
 ONCE = {"retries": 0, "timeout": 20}
 OUTAGE = Status(503)

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,12 @@ from ansible import constants as C
 from ansible.constants import DEFAULT_VAULT_ID_MATCH
 from ansible.parsing.vault import VaultLib, VaultSecret
 
+from ansible_collections.phala.cloud.tests.commands import Completed, squeeze
+from ansible_collections.phala.cloud.tests.credentials import log_in
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 
-from .commands import Completed, squeeze
 from .fleets import FLEET, NAMES, one_cvm, queries
-from .loading import Loaded
 
 
 @pytest.fixture(autouse=True)
@@ -34,17 +34,6 @@ def hosts_of(completed: Completed) -> list[str]:
 # Credentials
 
 
-def log_in(folder: Path, *profiles: Mapping[str, Any]) -> None:
-    """Write what `phala login` writes: a profile of each name, the first one current."""
-    folder.mkdir()
-    content = {
-        "schema_version": 1,
-        "current_profile": profiles[0]["name"],
-        "profiles": {profile["name"]: {key: value for key, value in profile.items() if key != "name"} for profile in profiles},
-    }
-    (folder / "credentials.json").write_text(json.dumps(content))
-
-
 @pytest.fixture
 def accounts(simulator: Simulator, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Log in to two accounts, and leave no key in the environment."""
@@ -52,9 +41,8 @@ def accounts(simulator: Simulator, home: Path, monkeypatch: pytest.MonkeyPatch) 
     simulator.add_account("phak_mine", one_cvm(name="of-mine"))
     log_in(
         home / ".phala-cloud",
-        {"name": "mine", "token": "phak_mine", "api_prefix": simulator.url},
-        {
-            "name": "work",
+        mine={"token": "phak_mine", "api_prefix": simulator.url},
+        work={
             "token": "phak_work",
             "api_prefix": simulator.url,
             "workspace": {"name": "Work Inc.", "slug": "work-inc"},
@@ -84,7 +72,7 @@ def test_folder_of_the_credentials_may_be_elsewhere(
 ) -> None:
     monkeypatch.delenv("PHALA_CLOUD_API_KEY")
     monkeypatch.setenv("PHALA_CLOUD_DIR", str(tmp_path / "phala"))
-    log_in(tmp_path / "phala", {"name": "default", "token": simulator.api_key})
+    log_in(tmp_path / "phala", default={"token": simulator.api_key})
     assert sorted(inventory().hosts) == NAMES
 
 

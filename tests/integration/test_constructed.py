@@ -14,11 +14,11 @@ from ansible import constants
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
+from ansible_collections.phala.cloud.tests.commands import Completed
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 
-from .commands import Completed
 from .fleets import FLEET, NAMES, one_cvm
-from .loading import Loaded
 
 CORE_PLUGIN = "plugin: ansible.builtin.constructed\n"
 BARE = App(

@@ -16,9 +16,8 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.template import Templar
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._build import Built
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator, make_fleet
-
-from .loading import Loaded
 
 CORE_VARIABLES_OF_GROUP = 3  # ansible_port, ansible_user, ansible_ssh_common_args
 SET_FOR_EACH_HOST = 2  # inventory_file and inventory_dir, which ansible-core sets whenever a host is added

@@ -15,11 +15,11 @@ import yaml
 from ansible.plugins.loader import inventory_loader
 
 from ansible_collections.phala.cloud.plugins.inventory import phala
+from ansible_collections.phala.cloud.tests.commands import Completed
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 
-from .commands import Completed
 from .fleets import FLEET
-from .loading import Loaded
 
 EXAMPLES = list(yaml.safe_load_all(phala.EXAMPLES))
 

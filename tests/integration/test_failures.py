@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
+from ansible_collections.phala.cloud.tests.certificates import make_certificates
+from ansible_collections.phala.cloud.tests.commands import Completed, squeeze
+from ansible_collections.phala.cloud.tests.credentials import log_in
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import (
     Body,
@@ -26,9 +29,7 @@ from ansible_collections.phala.cloud.tests.simulator.faults import (
     Truncate,
 )
 
-from .commands import Completed, squeeze
 from .fleets import one_cvm
-from .loading import Loaded
 
 ONCE = {"retries": 0, "timeout": 20}
 HASTY = {"retries": 0, "timeout": 1}
@@ -87,9 +88,7 @@ def test_refused_key_says_where_it_is_written(
 ) -> None:
     assert f"the API key from api_key in {tmp_path / 'phala.yml'} was refused" in refusal({"api_key": "phak_wrong"})
     monkeypatch.delenv("PHALA_CLOUD_API_KEY")
-    credentials = home / ".phala-cloud" / "credentials.json"
-    credentials.parent.mkdir()
-    credentials.write_text('{"schema_version": 1, "current_profile": "me", "profiles": {"me": {"token": "phak_wrong"}}}')
+    credentials = log_in(home / ".phala-cloud", me={"token": "phak_wrong"})
     assert f"the API key from profile 'me' of {credentials} was refused" in refusal({})
     assert {request.headers["x-api-key"] for request in simulator.requests} == {"phak_wrong"}
 
@@ -169,26 +168,11 @@ def closed_port() -> int:
         return int(server.getsockname()[1])
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Path:
-    """Write the certificate of a CA, and beside it, for the service, one that it has signed."""
-    ca = trustme.CA()
-    ca.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "service.pem"))
-    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    return tmp_path / "ca.pem"
-
-
-@pytest.fixture
-def tls_simulator(authority: Path) -> Iterator[Simulator]:
-    certificate = authority.with_name("service.pem")
+def test_certificate_is_not_checked_where_that_is_turned_off(tmp_path: Path, ansible_inventory: Callable[..., Completed]) -> None:
+    certificate = make_certificates(tmp_path, "127.0.0.1").good
     with Simulator(fleet=one_cvm(), certfile=certificate, keyfile=certificate) as service:
-        yield service
-
-
-def test_certificate_is_not_checked_where_that_is_turned_off(
-    tls_simulator: Simulator, ansible_inventory: Callable[..., Completed]
-) -> None:
-    completed = ansible_inventory({"api_url": tls_simulator.url, "validate_certs": False, "page_size": 1}, "--list")
+        options = {"api_url": service.url, "api_key": service.api_key, "validate_certs": False, "page_size": 1}
+        completed = ansible_inventory(options, "--list")
     assert list(completed.json["_meta"]["hostvars"]) == ["solo"]
     assert completed.stderr == ""
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import NESTED, App, Cvm, Simulator, live_cvms, make_fleet, render
 from ansible_collections.phala.cloud.tests.simulator.faults import Status
 from ansible_collections.phala.cloud.tests.simulator.selection import Filters, cvm_matches
 
 from .fleets import API, FLEET, NAMES, WEB, queries
-from .loading import Loaded
 
 FLAT_VERSION = "2025-10-28"
 FILTERS = frozenset(Filters.model_fields)

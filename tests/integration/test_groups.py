@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 
 from .fleets import FLEET, NAMES, one_cvm
-from .loading import Loaded
 
 FLAT_VERSION = "2025-10-28"
 

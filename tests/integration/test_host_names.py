@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 
 from .fleets import FLEET, one_cvm
-from .loading import Loaded
 
 UUID = "9a8b7c6d-5e4f-4000-8000-000000000000"
 DIGITS = "9a8b7c6d"

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.phala.cloud.tests.commands import Completed
+from ansible_collections.phala.cloud.tests.credentials import log_in
 from ansible_collections.phala.cloud.tests.simulator import Simulator
-
-from .commands import Completed
 
 pytest.importorskip("ansible.module_utils.secrets", reason="this ansible-core masks no secrets")
 
@@ -52,10 +51,7 @@ def test_key_of_the_cli_is_masked(
     simulator: Simulator, show: Callable[..., str], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PHALA_CLOUD_API_KEY")
-    credentials = home / ".phala-cloud/credentials.json"
-    credentials.parent.mkdir()
-    profile = {"token": simulator.api_key, "api_prefix": simulator.url}
-    credentials.write_text(json.dumps({"schema_version": 1, "current_profile": "work", "profiles": {"work": profile}}))
+    credentials = log_in(home / ".phala-cloud", work={"token": simulator.api_key, "api_prefix": simulator.url})
     shown = show({"ansible.builtin.command": {"argv": ["cat", str(credentials)]}}, env={"HOME": str(home)})
     assert MASKED in shown
     assert simulator.api_key not in shown

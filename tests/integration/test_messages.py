@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator, make_fleet
 from ansible_collections.phala.cloud.tests.simulator.faults import Status
 
 from .fleets import FLEET, NAMES, one_cvm
-from .loading import Loaded
 
 JSONFILE = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": "cache"}
 OPTIONS_PATH = "/api/v1/apps/filter-options"

@@ -13,11 +13,11 @@ import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
+from ansible_collections.phala.cloud.tests.commands import Completed
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 
-from .commands import Completed
 from .fleets import FLEET, one_cvm, queries
-from .loading import Loaded
 
 PLUGIN = "plugin: phala.cloud.phala\n"
 SECRET = VaultSecret(b"secret")

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.loading import Loaded, load
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 
 from .fleets import one_cvm
-from .loading import Loaded, load
 
 UUIDS = [f"{digit * 8}-0000-4000-8000-000000000000" for digit in "1234"]
 OTHER: dict[str, Any] = {"api_key": "phak_other", "group": "others", "group_prefix": "other_"}
@@ -75,16 +75,16 @@ def test_cvm_of_two_files_keeps_its_first_connection(
     "options", [{"gateway_validate_certs": False}, {"ssh_user": "deploy"}, {"ssh_user": ""}, {"gateway_port": 99}], ids=str
 )
 def test_sources_with_different_connections_need_different_groups(
-    options: dict[str, Any], simulator: Simulator, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any], simulator: Simulator, write: Callable[..., Path]
 ) -> None:
     simulator.fleet = one_cvm(name="web")
     simulator.add_account("phak_other", one_cvm(name="lab", vm_uuid=UUIDS[1], instance_id="2b" * 20))
     first, second = write(), write({"api_key": "phak_other", **options}, name="other.phala.yml")
-    loaded = load(monkeypatch, [first, second])
+    loaded = load([first, second])
     assert list(loaded.hosts) == ["web"]
     assert [word for word in (str(first), str(second), "group") if word not in loaded.failures[0]] == []
     second = write({"api_key": "phak_other", "group": "labs", **options}, name="other.phala.yml")
-    loaded = load(monkeypatch, [first, second])
+    loaded = load([first, second])
     assert loaded.gateways == {"phala_gateway": ["web"], "labs_gateway": ["lab"]}
     assert loaded.failures == []
 
@@ -117,11 +117,9 @@ def test_source_without_connection_gets_none_of_another(
         "[phala_gateway:children]\nx\n[x]\nm\n",
     ],
 )
-def test_gateway_group_is_not_shared_with_a_static_source(
-    first: str, simulator: Simulator, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gateway_group_is_not_shared_with_a_static_source(first: str, simulator: Simulator, write: Callable[..., Path]) -> None:
     simulator.fleet = one_cvm()
-    loaded = load(monkeypatch, [write(first, name="hosts"), write()])
+    loaded = load([write(first, name="hosts"), write()])
     assert "'phala_gateway'" in loaded.failures[0]
     assert "solo" not in loaded.hosts
 
@@ -136,12 +134,10 @@ def test_static_source_may_name_the_gateway_group(
     assert loaded.warnings == []
 
 
-def test_group_may_not_be_the_gateway_group_of_another_file(
-    simulator: Simulator, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_group_may_not_be_the_gateway_group_of_another_file(simulator: Simulator, write: Callable[..., Path]) -> None:
     simulator.fleet = one_cvm()
     first, second = write(), write({"group": "phala_gateway"}, name="other.phala.yml")
-    loaded = load(monkeypatch, [first, second])
+    loaded = load([first, second])
     assert [word for word in ("group", str(first), str(second)) if word not in loaded.failures[0]] == []
 
 

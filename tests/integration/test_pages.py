@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import (
     EMPTY_PAGE,
@@ -24,8 +25,6 @@ from ansible_collections.phala.cloud.tests.simulator.faults import (
     Reverse,
     Status,
 )
-
-from .loading import Loaded
 
 QUICK = {"group_by": [], "retries": 0}
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.phala.cloud.tests.commands import Completed
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 
-from .commands import Completed
 from .fleets import API, DB, FLEET, WEB, one_cvm
-from .loading import Loaded
 
 LOCALLY = {"ANSIBLE_PYTHON_INTERPRETER": sys.executable, "ANSIBLE_NOCOLOR": "true"}
 

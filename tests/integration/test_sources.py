@@ -13,12 +13,12 @@ import pytest
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 
+from ansible_collections.phala.cloud.tests.commands import Completed
+from ansible_collections.phala.cloud.tests.loading import Loaded, load
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import Status
 
-from .commands import Completed
 from .fleets import API, DB, FLEET, NAMES, WEB, one_cvm
-from .loading import Loaded, load
 
 
 @pytest.fixture(autouse=True)
@@ -89,14 +89,12 @@ def test_cvm_of_two_sources_is_one_host(
     assert loaded.groups["webs"] == ["web-1", "web-2", "web-3"]
 
 
-def test_source_that_fails_takes_nothing_from_the_others(
-    simulator: Simulator, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_source_that_fails_takes_nothing_from_the_others(simulator: Simulator, write: Callable[..., Path]) -> None:
     simulator.add_account("phak_other", FLEET)
     good, bad = write(), write({"api_key": "phak_wrong", "group": "bad"}, name="bad.phala.yml")
-    alone = load(monkeypatch, [good])
+    alone = load([good])
     for sources in ([good, bad], [bad, good]):
-        loaded = load(monkeypatch, sources)
+        loaded = load(sources)
         assert "401 from" in loaded.failures[0]
         assert loaded.hosts == alone.hosts
         assert loaded.groups == alone.groups

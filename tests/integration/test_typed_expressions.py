@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from ansible import constants
 
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 
 from .fleets import one_cvm
-from .loading import Loaded
 
 NAMES = ["True", "false", "123", "1.5", "[1, 2]", "{'a': 1}", "null", "None", "0x1f", '"quoted"', "a\\nb"]
 

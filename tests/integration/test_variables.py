@@ -13,6 +13,8 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
+from ansible_collections.phala.cloud.tests.commands import Completed
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import (
     FLAT,
     NESTED,
@@ -27,9 +29,7 @@ from ansible_collections.phala.cloud.tests.simulator import (
 from ansible_collections.phala.cloud.tests.simulator.faults import Replace
 from ansible_collections.phala.cloud.tests.simulator.shapes import ShapeName
 
-from .commands import Completed
 from .fleets import FLEET, one_cvm
-from .loading import Loaded
 
 try:
     from ansible.template import trust_as_template

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.commands import Completed, squeeze
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import Status
 
-from .commands import Completed, squeeze
 from .fleets import FLEET, WEB
-from .loading import Loaded
 
 GONE = App(
     name="gone",

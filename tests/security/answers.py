@@ -15,10 +15,10 @@ from typing import Any, Final
 from ansible.errors import AnsibleError
 from hypothesis import strategies as st
 
+from ansible_collections.phala.cloud.tests.loading import Loaded, load
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import Body
 
-from .inventory import Outcome, read_inventory
 from .judging import assert_connections_checked, assert_marked_rightly, assert_safe_names, render_everything
 from .project import Project
 from .texts import SHAPES, apps_with, hostile_texts
@@ -156,7 +156,7 @@ class Prover:
         """Assert that the answer gives a safe inventory, with just these CVMs, or is refused as a whole."""
         self.simulator.pages = [Body(body)]
         for options in ({}, CONSTRUCTED):
-            outcome = read_inventory(self.project.write(timeout=10, **options))
+            outcome = load([self.project.write(timeout=10, **options)])
             if vm_uuids is not None:
                 outcome.assert_whole()
                 assert len(outcome.hosts) == len(vm_uuids)
@@ -170,7 +170,7 @@ class Prover:
             (CORPUS / f"found-{hashlib.sha256(body).hexdigest()[:12]}.json").write_bytes(body)
             raise
 
-    def _judge(self, outcome: Outcome) -> None:
+    def _judge(self, outcome: Loaded) -> None:
         if outcome.error is None:
             assert_safe_names(outcome)
             assert_marked_rightly(outcome)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.certificates import Certificates, make_certificates
 from ansible_collections.phala.cloud.tests.simulator import Simulator, make_fleet
 
-from .certificates import Certificates, make_certificates
 from .project import KEY, Project
 
 SECONDS_TO_SETTLE = 2
@@ -65,4 +65,4 @@ def canary(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
+    return make_certificates(tmp_path_factory.mktemp("certificates"), "127.0.0.1", "localhost")

@@ -14,7 +14,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible.utils.unsafe_proxy import AnsibleUnsafe
 
-from .inventory import Outcome
+from ansible_collections.phala.cloud.tests.loading import Loaded
+
 from .texts import PRODUCT
 
 HOST_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -76,14 +77,14 @@ def without_surrogates(value: Any) -> Any:
     return value
 
 
-def assert_safe_names(outcome: Outcome) -> None:
+def assert_safe_names(outcome: Loaded) -> None:
     for name in outcome.hosts:
         assert not isinstance(name, AnsibleUnsafe), f"host {name!r} is no plain text"
         assert HOST_NAME.fullmatch(name), f"host {name!r}"
         assert name not in RESERVED_NAMES, f"host {name!r}"
         assert not is_of_this_machine(name), f"host {name!r}"
-        assert name not in outcome.groups, f"host and group {name!r}"
-    for name in outcome.groups:
+        assert name not in outcome.manager.groups, f"host and group {name!r}"
+    for name in outcome.manager.groups:
         assert not isinstance(name, AnsibleUnsafe), f"group {name!r} is no plain text"
         assert GROUP_NAME.fullmatch(name), f"group {name!r}"
 
@@ -97,9 +98,9 @@ def is_of_this_machine(name: str) -> bool:
     return address[0] == 127 or address == bytes(4)
 
 
-def assert_marked_rightly(outcome: Outcome) -> None:
+def assert_marked_rightly(outcome: Loaded) -> None:
     """Assert that text like a template is marked, and that all other text is plain, in variables of hosts and groups."""
-    for variables in [*outcome.hosts.values(), *(group["vars"] for group in outcome.groups.values())]:
+    for variables in [*outcome.hosts.values(), *outcome.group_variables.values()]:
         for name, value in variables.items():
             by_key = not is_trusted_as_template and any(map(is_template_like, keys_of(value)))
             for text in strings_of(value):
@@ -108,7 +109,7 @@ def assert_marked_rightly(outcome: Outcome) -> None:
             assert not by_key or any(map(is_marked, strings_of(value))), f"{name}: {value!r:.100}"
 
 
-def assert_connections_checked(outcome: Outcome) -> None:
+def assert_connections_checked(outcome: Loaded) -> None:
     """Assert that what reaches a command line is either an address of the strict pattern or a refusal."""
     for name, variables in outcome.hosts.items():
         if variables["ansible_host"] == NO_ADDRESS:
@@ -123,7 +124,7 @@ def is_connection_variable(name: str) -> bool:
     return name.startswith("ansible_")
 
 
-def render_everything(outcome: Outcome) -> None:
+def render_everything(outcome: Loaded) -> None:
     """Use every variable as a play does: by itself, within other text, and once more as a fact made of it.
 
     Nothing is asserted about what comes of it but that no template of the API ran.
@@ -136,7 +137,7 @@ def render_everything(outcome: Outcome) -> None:
         assert PRODUCT not in f"{fact} {text} {again}", f"{name}: {value!r:.100}"
 
 
-def _distinct_variables(outcome: Outcome) -> Iterator[tuple[str, Any]]:
+def _distinct_variables(outcome: Loaded) -> Iterator[tuple[str, Any]]:
     """Yield each value that holds text once, for the same text is in many variables."""
     seen = set()
     for variables in outcome.hosts.values():

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import yaml
 
-from .commands import Completed, run
-from .inventory import PLUGIN, Outcome, read_inventory
+from ansible_collections.phala.cloud.tests.commands import Completed, run
+from ansible_collections.phala.cloud.tests.loading import PLUGIN, Loaded, load
 
 KEY: Final = "phak_Zq7/+t&x=Rm~Jw%K?vBs"
 """A key that reads differently once it is URL-encoded."""
@@ -33,9 +33,9 @@ class Project:
         path.write_text(yaml.safe_dump({name: value for name, value in source.items() if value is not None}, sort_keys=False))
         return path
 
-    def read(self, *, use_cache: bool = True, verbosity: int = 0, **options: Any) -> Outcome:
+    def read(self, *, use_cache: bool = True, verbosity: int = 0, **options: Any) -> Loaded:
         """Write a source and read it in this process."""
-        return read_inventory(self.write(**options), use_cache=use_cache, verbosity=verbosity)
+        return load([self.write(**options)], flush_cache=not use_cache, verbosity=verbosity)
 
     def list(self, *arguments: str, env: Mapping[str, str] | None = None, **options: Any) -> Completed:
         """Write a source and have ``ansible-inventory`` list it."""

@@ -23,11 +23,11 @@ from unittest.mock import patch
 import pytest
 
 from ansible_collections.phala.cloud.plugins.plugin_utils import _cache
+from ansible_collections.phala.cloud.tests.commands import environment
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import Simulator, make_fleet
 from ansible_collections.phala.cloud.tests.simulator.faults import Replace, Status
 
-from .commands import environment
-from .inventory import Outcome
 from .project import KEY, Project
 
 OTHER_FLEET: Final = make_fleet(seed=5, cvms=9)
@@ -66,7 +66,7 @@ def filled(cached: CachedProject, simulator: Simulator) -> CachedProject:
     return cached
 
 
-def assert_fresh(outcome: Outcome, simulator: Simulator) -> None:
+def assert_fresh(outcome: Loaded, simulator: Simulator) -> None:
     assert len(outcome.assert_whole().hosts) == 9
     assert simulator.requests
 

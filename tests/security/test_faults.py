@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import (
     EMPTY_PAGE,
@@ -41,7 +42,6 @@ from ansible_collections.phala.cloud.tests.simulator.faults import (
 )
 
 from .conftest import restore
-from .inventory import Outcome
 from .project import Project
 
 SLACK: Final = 3.0  # seconds that a busy machine may add
@@ -131,11 +131,11 @@ def is_late(kind: str) -> bool:
     return kind in PASSING and PASSING[kind][1] == TOO_SLOW
 
 
-def assert_in_time(outcome: Outcome, *, timeout: int, retries: int, waits: float = 0) -> None:
+def assert_in_time(outcome: Loaded, *, timeout: int, retries: int, waits: float = 0) -> None:
     assert outcome.seconds <= timeout * (retries + 1) + BACKOFF[retries] + waits + SLACK
 
 
-def assert_said(outcome: Outcome, pattern: str) -> None:
+def assert_said(outcome: Loaded, pattern: str) -> None:
     assert re.search(pattern, outcome.assert_nothing().message), outcome.message
     assert re.search("http://127.0.0.1:", outcome.message)
     assert not any("Traceback" in text for text in outcome.displayed)

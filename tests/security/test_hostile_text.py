@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 
-from .inventory import Outcome
 from .judging import (
     assert_connections_checked,
     assert_marked_rightly,
@@ -61,7 +61,7 @@ def text(request: pytest.FixtureRequest, canary: Path) -> str:
     return hostile_texts(canary)[request.param]
 
 
-def assert_harmless(outcome: Outcome, canary: Path) -> None:
+def assert_harmless(outcome: Loaded, canary: Path) -> None:
     assert_safe_names(outcome)
     assert_marked_rightly(outcome)
     assert_connections_checked(outcome)

@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.commands import Completed, decoded, start
 from ansible_collections.phala.cloud.tests.simulator import Simulator, make_fleet
 from ansible_collections.phala.cloud.tests.simulator.faults import Delay, Fault, Hang, Status, Trickle
 
-from .commands import Completed, decoded, start
 from .project import Project
 from .sockets import serving, silent, unreachable_port
 

@@ -17,11 +17,12 @@ from urllib.parse import quote, quote_plus
 import pytest
 import yaml
 
+from ansible_collections.phala.cloud.tests.certificates import Certificates
+from ansible_collections.phala.cloud.tests.credentials import log_in
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator, make_fleet
 from ansible_collections.phala.cloud.tests.simulator.faults import Redirect, Replace, Status
 
-from .certificates import Certificates
-from .inventory import Outcome
 from .project import KEY, Project
 from .sockets import answering, closed_port, echoing, serving, silent, tunnelling
 from .test_faults import LASTING, PASSING
@@ -47,7 +48,7 @@ def forms_in(text: str) -> list[str]:
     return [name for name, form in FORMS.items() if form in text or form in squeezed]
 
 
-def assert_unsaid(outcome: Outcome) -> None:
+def assert_unsaid(outcome: Loaded) -> None:
     """Assert that neither what was displayed, nor any exception on the way, holds the key."""
     assert not forms_in("\n".join(outcome.displayed))
     error: BaseException | None = outcome.error
@@ -164,7 +165,7 @@ def test_a_key_that_cannot_be_sent_is_a_clear_error(
         options["api_key"] = key
     elif place == "profile":
         monkeypatch.setenv("PHALA_CLOUD_DIR", str(project.folder))
-        log_in(project.folder, key)
+        log_in(project.folder, main={"token": key})
     elif "\x00" in key:
         pytest.skip("an environment variable cannot hold it")
     else:
@@ -173,13 +174,6 @@ def test_a_key_that_cannot_be_sent_is_a_clear_error(
     assert "the API key holds a blank, a line break or a character outside ASCII" in outcome.message
     assert not simulator.requests
     assert_unsaid(outcome)
-
-
-def log_in(folder: Path, token: str, **entry: Any) -> None:
-    """Write the credentials file of the official CLI."""
-    profiles = {"main": {"token": token, **entry}}
-    content = {"schema_version": 1, "current_profile": "main", "profiles": profiles}
-    (folder / "credentials.json").write_text(json.dumps(content))
 
 
 @pytest.mark.parametrize("content", [f'{{"token": "{KEY}"', f'["{KEY}"]', f'{{"schema_version": "{KEY}", "profiles": {{}}}}'])
@@ -375,7 +369,7 @@ def test_a_profile_of_another_service_takes_no_other_key_along(
     """The key of the environment must not go to the base URL that a profile names, nor a profile's to the environment's."""
     with serving(answering(b"HTTP/1.1 401 No\r\n\r\n")) as other:
         monkeypatch.setenv("PHALA_CLOUD_DIR", str(project.folder))
-        log_in(project.folder, "phak_of_the_profile", api_prefix=other.url)
+        log_in(project.folder, main={"token": "phak_of_the_profile", "api_prefix": other.url})
         monkeypatch.setenv("PHALA_CLOUD_API_KEY", KEY)
         project.read(api_key=None).assert_whole()
         assert other.connections == 0
@@ -411,7 +405,7 @@ def failing_sources(project: Project, simulator: Simulator, certificates: Certif
         add(api_url=stack.enter_context(serving(answering(answer))).url, compose={"x": f"'{kind}'"})
     for echo in ECHOES.values():
         add(api_url=stack.enter_context(serving(echoing(echo))).url)
-    for name in ("expired", "other_name", "unknown_ca"):
+    for name in ("expired", "other_name", "untrusted"):
         file = getattr(certificates, name)
         add(api_url=stack.enter_context(Simulator(certfile=file, keyfile=file)).url, ca_path=str(certificates.ca))
     add(api_url=f"http://127.0.0.1:{stack.enter_context(closed_port())}/api/v1")
@@ -467,9 +461,7 @@ def move_key(project: Project, sources: list[Path], place: str, env: dict[str, s
     if place == "environment":
         env["PHALA_CLOUD_API_KEY"] = KEY
     else:
-        (project.folder / "sources" / "cli").mkdir()
-        log_in(project.folder / "sources" / "cli", KEY)
-        env["PHALA_CLOUD_DIR"] = str(project.folder / "sources" / "cli")
+        env["PHALA_CLOUD_DIR"] = str(log_in(project.folder / "sources" / "cli", main={"token": KEY}).parent)
 
 
 def files_of(folder: Path) -> dict[str, str]:

@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._written import SafeLoader
+from ansible_collections.phala.cloud.tests.commands import Completed
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 
-from .commands import Completed
 from .judging import GROUP_NAME, HOST_NAME, is_template_like, keys_of, without_surrogates
 from .project import Project
 from .test_hostile_text import CONSTRUCTED

@@ -13,6 +13,7 @@ from typing import Final
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.loading import load
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import (
     EMPTY_PAGE,
@@ -30,7 +31,6 @@ from ansible_collections.phala.cloud.tests.simulator.faults import (
 )
 
 from .conftest import wait_for_threads
-from .inventory import read_inventory
 from .project import Project
 
 FAILING: Final = 0.2  # the part of all answers that fail, in one of these ways
@@ -68,10 +68,10 @@ def test_whoever_succeeds_has_the_whole_fleet(
     project: Project, simulator: Simulator, record_testsuite_property: Callable[[str, object], None], runs: int
 ) -> None:
     source = project.write(timeout=10, retries=3)
-    whole = read_inventory(source).assert_whole().text
+    whole = load([source]).assert_whole().text
     simulator.clear()
     fail_a_part(simulator, seed=runs)
-    outcomes = [read_inventory(source) for _run in range(runs)]
+    outcomes = [load([source]) for _run in range(runs)]
     succeeded = [outcome for outcome in outcomes if outcome.error is None]
     assert all(outcome.text == whole for outcome in succeeded)
     for outcome in outcomes:
@@ -85,9 +85,9 @@ def test_whoever_succeeds_has_the_whole_fleet(
 
 def test_no_thread_is_left_behind(project: Project, simulator: Simulator) -> None:
     before = set(threading.enumerate())
-    read_inventory(project.write()).assert_whole()
+    load([project.write()]).assert_whole()
     simulator.misbehave(Status(500), times=None, page=3)
-    read_inventory(project.write()).assert_nothing()
+    load([project.write()]).assert_nothing()
     simulator.hang_up()
     wait_for_threads(before)
     assert set(threading.enumerate()) <= before
@@ -96,8 +96,8 @@ def test_no_thread_is_left_behind(project: Project, simulator: Simulator) -> Non
 def test_inventories_that_were_replaced_are_freed(project: Project) -> None:
     """A play may refresh its inventory again and again."""
     source = project.write(timeout=10)
-    replaced = [weakref.ref(next(iter(read_inventory(source).manager.hosts.values()))) for _refresh in range(3)]
-    current = read_inventory(source)
+    replaced = [weakref.ref(next(iter(load([source]).manager.hosts.values()))) for _refresh in range(3)]
+    current = load([source])
     gc.collect()
     assert [host for host in replaced[:2] if host() is not None] == []
     assert current.hosts

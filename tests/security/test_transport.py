@@ -20,10 +20,10 @@ from unittest.mock import patch
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.certificates import Certificates
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import Simulator, make_fleet
 
-from .certificates import Certificates
-from .inventory import Outcome
 from .project import KEY, Project
 from .sockets import SECONDS, Play, answering, closed_port, serving, silent, trickling, unreachable_port
 
@@ -34,7 +34,7 @@ TOO_SLOW: Final = "no complete response within 1 s; check the network, or raise 
 BROKEN: Final = "the connection failed: .*; check api_url and the network"
 
 
-def assert_said(outcome: Outcome, pattern: str) -> None:
+def assert_said(outcome: Loaded, pattern: str) -> None:
     assert re.search(pattern, outcome.assert_nothing().message), outcome.message
     assert outcome.seconds <= 1 + SLACK
     assert not any("Traceback" in text for text in outcome.displayed)
@@ -134,7 +134,7 @@ def test_a_good_certificate(project: Project, secure: Simulator, certificates: C
         ("expired", "certificate has expired"),
         ("not_yet", "certificate is not yet valid"),
         ("other_name", "IP address mismatch"),
-        ("unknown_ca", "unable to get (local )?issuer certificate|self-signed|unable to verify"),
+        ("untrusted", "unable to get (local )?issuer certificate|self-signed|unable to verify"),
     ],
     indirect=["secure"],
 )
@@ -147,7 +147,7 @@ def test_a_certificate_that_is_refused(project: Project, secure: Simulator, cert
     assert "tried" not in outcome.message
 
 
-@pytest.mark.parametrize("secure", ["unknown_ca"], indirect=True)
+@pytest.mark.parametrize("secure", ["untrusted"], indirect=True)
 def test_a_certificate_that_is_not_checked(project: Project, secure: Simulator) -> None:
     assert len(project.read(api_url=secure.url, validate_certs=False).assert_whole().hosts) == 3
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.tests.credentials import log_in
 from ansible_collections.phala.cloud.tests.needs import skip_or_fail
 from ansible_collections.phala.cloud.tests.simulator import Simulator, make_fleet
 from ansible_collections.phala.cloud.tests.unit.simulator.unusual import UNUSUAL
@@ -67,8 +68,7 @@ def test_cli_and_plugin_sign_in_to_the_same_account(
             name: {"token": f"phak_of-{name}", "api_prefix": simulator.url, "workspace": workspaces[name]}
             for name, simulator in services.items()
         }
-        credentials = {"schema_version": 1, "current_profile": "default", "profiles": profiles}
-        (tmp_path / "credentials.json").write_text(json.dumps(credentials))
+        log_in(tmp_path, **profiles)
         if project:
             (tmp_path / "phala.toml").write_text(project)
         (tmp_path / "phala.yml").write_text("plugin: phala.cloud.phala\n")
@@ -132,6 +132,5 @@ def test_cli_finds_a_profile_by_its_name_or_workspace(phala: list[str], tmp_path
         workspace = {"name": "Example team", "slug": "example-team"}
         work = {"token": simulator.api_key, "api_prefix": simulator.url, "workspace": workspace}
         other = {"token": "phak_other", "api_prefix": "http://127.0.0.1:9/api/v1", "workspace": {"name": "Other"}}
-        credentials = {"schema_version": 1, "current_profile": "other", "profiles": {"other": other, "work": work}}
-        (tmp_path / "credentials.json").write_text(json.dumps(credentials))
+        log_in(tmp_path, other=other, work=work)
         assert _run(phala, tmp_path, "apps", "--profile", profile)["success"] is True

@@ -14,29 +14,31 @@ import trustme
 
 @dataclass(frozen=True)
 class Certificates:
-    """The CA that clients trust, and what a server may present (certificate and key in one PEM file)."""
+    """The CA that clients trust, another one, and what a server may present (certificate and key in one PEM file)."""
 
     ca: Path
+    unknown_ca: Path
     good: Path
     expired: Path
     not_yet: Path
     other_name: Path
-    unknown_ca: Path
+    untrusted: Path
 
 
-def make_certificates(folder: Path) -> Certificates:
-    """Write a CA and a server's certificates for 127.0.0.1 and localhost into the folder."""
-    ca = trustme.CA()
-    names = ("127.0.0.1", "localhost")
+def make_certificates(folder: Path, *names: str) -> Certificates:
+    """Write two CAs, and certificates for a server of these names, into the folder."""
+    ca, unknown_ca = trustme.CA(), trustme.CA()
     now, day = datetime.now(timezone.utc), timedelta(days=1)
     leaves = {
         "good": ca.issue_cert(*names),
         "expired": ca.issue_cert(*names, not_before=now - 2 * day, not_after=now - day),
         "not_yet": ca.issue_cert(*names, not_before=now + day, not_after=now + 2 * day),
         "other_name": ca.issue_cert("elsewhere.test"),
-        "unknown_ca": trustme.CA().issue_cert(*names),
+        "untrusted": unknown_ca.issue_cert(*names),
     }
-    ca.cert_pem.write_to_path(str(folder / "ca.pem"))
+    paths = {name: folder / f"{name}.pem" for name in ("ca", "unknown_ca", *leaves)}
+    ca.cert_pem.write_to_path(str(paths["ca"]))
+    unknown_ca.cert_pem.write_to_path(str(paths["unknown_ca"]))
     for name, leaf in leaves.items():
-        leaf.private_key_and_cert_chain_pem.write_to_path(str(folder / f"{name}.pem"))
-    return Certificates(folder / "ca.pem", **{name: folder / f"{name}.pem" for name in leaves})
+        leaf.private_key_and_cert_chain_pem.write_to_path(str(paths[name]))
+    return Certificates(**paths)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,9 +13,10 @@ import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-HANDED_ON = ("COVERAGE_", "ANSIBLE_COLLECTIONS_PATH")
+HANDED_ON = ("COVERAGE_", "ANSIBLE_COLLECTIONS_PATH", "PHALA_CLOUD_")
 SECONDS = 120  # after which a command hangs
 
 
@@ -27,8 +29,22 @@ class Completed:
     stderr: str
 
     @property
+    def json(self) -> Any:
+        assert self.status == 0, self.stderr
+        return json.loads(self.stdout)
+
+    @property
     def printed(self) -> str:
         return self.stdout + self.stderr
+
+    @property
+    def said(self) -> str:
+        """All that was printed, without the white space: core breaks long lines anywhere."""
+        return squeeze(self.printed)
+
+
+def squeeze(text: str) -> str:
+    return "".join(text.split())
 
 
 def run(
@@ -36,6 +52,7 @@ def run(
     *arguments: str | Path,
     folder: Path,
     env: Mapping[str, str] | None = None,
+    typed: str = "",
     before: str | None = None,
     wrapper: Sequence[str] = (),
 ) -> Completed:
@@ -49,12 +66,14 @@ def run(
         ["/bin/sh", "-c", f'{before}; exec "$@"', "sh", *words] if before else words,
         cwd=folder,
         env={**environment(folder), **(env or {})},
-        stdin=subprocess.DEVNULL,
+        input=typed.encode(),
         capture_output=True,
         timeout=SECONDS,
         check=False,
     )
-    return Completed(completed.returncode, decoded(completed.stdout), decoded(completed.stderr))
+    ended = Completed(completed.returncode, decoded(completed.stdout), decoded(completed.stderr))
+    assert "[DEPRECATION WARNING]" not in ended.stderr, ended.stderr
+    return ended
 
 
 def start(command: str, *arguments: str | Path, folder: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
