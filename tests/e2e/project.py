@@ -20,6 +20,7 @@ from .sshd import INSTANCE_VARIABLE
 
 Task = dict[str, Any]
 
+CLOSED = "Connection closed by remote host|Broken pipe"  # ssh says either, depending on who is faster
 TOLD = re.compile(r'"msg": "(\S+) says (.*)"')
 RECAP = re.compile(r"^(\S+) +: ok=\d+ .*unreachable=(\d+) +failed=(\d+)", re.MULTILINE)
 
