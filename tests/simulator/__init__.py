@@ -10,22 +10,19 @@ with Simulator(fleet=make_fleet(cvms=500)) as simulator:
 from __future__ import annotations
 
 from .fleet import App, Cvm, Profile, live_cvms, make_fleet
-from .limits import RateLimit
 from .server import Simulator
 from .service import FAKE_KEY, Recorded
-from .shapes import FLAT, NESTED, NUMBERED, RENAMED, SPARSE, render
+from .shapes import FLAT, NESTED, NUMBERED, SPARSE, render
 
 __all__ = [
     "FAKE_KEY",
     "FLAT",
     "NESTED",
     "NUMBERED",
-    "RENAMED",
     "SPARSE",
     "App",
     "Cvm",
     "Profile",
-    "RateLimit",
     "Recorded",
     "Simulator",
     "live_cvms",

@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from email.utils import formatdate
+from typing import TypeVar
 from urllib.parse import parse_qsl
 
-from .compression import compressed, encoding_header
-from .faults.base import Alteration, Answer, Delay, Disturbance, Fault, Occasion, Rearrangement, Reply, Stream, parts_of
-from .limits import http_date
+from .faults.base import Alteration, Answer, Delay, Disturbance, Fault, Occasion, Rearrangement, Reply, Stream
 from .service import Recorded, Service
 from .transport import Message, Receive, Scope, Send, Wire
 
+Answered = TypeVar("Answered", Reply, Stream)
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -38,8 +38,7 @@ class Gate:
             await self._send(send, self._service.blocked.answer(Occasion(request.id, request.page, turn=0)))
             return
         wire = Wire(scope, receive)
-        refusal = self._service.over_limit()
-        fault, turn = (refusal, 0) if refusal else self._service.rules.next(request) or (None, 0)
+        fault, turn = self._service.rules.next(request) or (None, 0)
         if not await _still_there(wire, after=self._delay(fault)):
             return
         occasion = Occasion(request_id=request.id, page=request.page, turn=turn)
@@ -48,23 +47,17 @@ class Gate:
             await self._send(send, Stream(status, {"x-request-id": occasion.request_id, **headers}, pieces))
             return
         reply = _altered(await self._ask(scope, receive, fault, request_id=request.id), fault, occasion)
-        stream = self._finished(Stream(reply.status, reply.headers, [reply.body]))
         if isinstance(fault, Disturbance):
-            await fault.play(wire, Reply(stream.status, stream.headers, b"".join(stream.pieces)))
-            return
-        await _send_stream(send, stream)
+            await fault.play(wire, _dated(reply))
+        else:
+            await self._send(send, Stream(reply.status, reply.headers, [reply.body]))
 
     async def _send(self, send: Send, stream: Stream) -> None:
-        await _send_stream(send, self._finished(stream))
-
-    def _finished(self, stream: Stream) -> Stream:
-        """Add the date and the compression to a response."""
-        headers = {"date": http_date(self._service.clock_skew), **stream.headers}
-        encodings = self._service.encodings
-        if not encodings:
-            return Stream(stream.status, headers, stream.pieces)
-        headers.pop("content-length", None)
-        return Stream(stream.status, {**headers, **encoding_header(encodings)}, compressed(stream.pieces, encodings))
+        """Send a response piece by piece, so that a huge body is never in memory as a whole."""
+        await send(_start(stream.status, _dated(stream).headers))
+        for piece in stream.pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _record(self, scope: Scope) -> Recorded:
         return self._service.record(
@@ -84,7 +77,7 @@ class Gate:
         async def keep(message: Message) -> None:
             messages.append(message)
 
-        scope["state"]["rearrangements"] = [part for part in parts_of(fault) if isinstance(part, Rearrangement)]
+        scope["state"]["rearrangements"] = [fault] if isinstance(fault, Rearrangement) else []
         await self._application(scope, receive, keep)
         head, *body = messages
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head["headers"]}
@@ -106,12 +99,9 @@ async def _still_there(wire: Wire, *, after: float) -> bool:
     return False
 
 
-async def _send_stream(send: Send, stream: Stream) -> None:
-    """Send a response piece by piece, so that a huge body is never in memory as a whole."""
-    await send(_start(stream.status, stream.headers))
-    for piece in stream.pieces:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+def _dated(answer: Answered) -> Answered:
+    """Add the date to a response."""
+    return answer._replace(headers={"date": formatdate(usegmt=True), **answer.headers})
 
 
 def _start(status: int, headers: Mapping[str, str]) -> Message:
@@ -121,11 +111,7 @@ def _start(status: int, headers: Mapping[str, str]) -> Message:
 
 def _altered(reply: Reply, fault: Fault | None, occasion: Occasion) -> Reply:
     """Change the JSON of a good response. An error stays as it is."""
-    alterations = [part for part in parts_of(fault) if isinstance(part, Alteration)]
-    if reply.status != 200 or not alterations:
+    if reply.status != 200 or not isinstance(fault, Alteration):
         return reply
-    answer: Any = json.loads(reply.body)
-    for alteration in alterations:
-        answer = alteration.alter(answer, occasion)
-    body = json.dumps(answer).encode()
+    body = json.dumps(fault.alter(json.loads(reply.body), occasion)).encode()
     return Reply(reply.status, {**reply.headers, "content-length": str(len(body))}, body)

@@ -15,11 +15,10 @@ from typing import Any, Final, NamedTuple
 
 from .accounts import Account, Listing
 from .changes import Fleet, Order, change_cvm, swap
-from .faults.answers import Blocked, Status
+from .faults.answers import Blocked
 from .faults.base import Fault
 from .faults.rules import Rule, Rules
 from .fleet import make_fleet
-from .limits import Limiter, RateLimit, retry_after
 from .records import App, Cvm
 from .selection import Entry
 from .shapes import FLAT, NESTED, NUMBERED, ShapeName, shape_of
@@ -69,8 +68,6 @@ class Service:
     blocks user agents that begin with one of `blocked_agents`, with the response `blocked`.
 
     Filters in `ignored_filters` do not select anything, and the others ignore letter case without `case_sensitive`.
-    `rate_limit` is for all clients together. The service's clock, which sets the `Date` header, is `clock_skew` seconds
-    ahead. Every body is compressed with `encodings`, in this order, whatever the client accepts.
 
     Before each request, `evolve` may return a changed fleet of `api_key`, made with the functions of `changes`. Lists
     are in `order`, or in the order of the fleet.
@@ -102,7 +99,6 @@ class Service:
         self._ids = itertools.count(1)
         self._accounts: dict[str, Account] = {}
         self._pending: list[Pending] = []
-        self._limiter = Limiter()
         self.forgive()
         self.delay = delay
         apps = tuple(apps)
@@ -129,13 +125,6 @@ class Service:
     def blocks(self, request: Recorded) -> bool:
         """Return whether the proxy in front of the service blocks a request, because of its user agent."""
         return request.headers.get("user-agent", "").startswith(tuple(self.blocked_agents))
-
-    def over_limit(self) -> Status | None:
-        """Count a request, and return the error for it if it exceeds the rate limit."""
-        seconds = self._limiter.seconds_to_wait(self.rate_limit) if self.rate_limit else 0.0
-        if self.rate_limit is None or not seconds:
-            return None
-        return Status(429, retry_after=retry_after(self.rate_limit, seconds=seconds, clock_skew=self.clock_skew))
 
     def restart(self, account: Account, cvm: Cvm) -> None:
         """Let a CVM restart: its status changes after `status_lag`, and again after `seconds_to_start`."""
@@ -186,9 +175,6 @@ class Service:
         self.pages: Sequence[Any] | None = None
         self.blocked_agents: Sequence[str] = ("Python-urllib",)
         self.blocked = Blocked()
-        self.rate_limit: RateLimit | None = None
-        self.clock_skew = 0.0
-        self.encodings: Sequence[str] = ()
         self.evolve: Callable[[Fleet, Recorded], Fleet] | None = None
         self.order: Order | None = None
         self.case_sensitive = True

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from .alterations import EMPTY_PAGE, MALFORMATIONS, Clock, Drift, OneMorePage, Remove, Replace, Shorten
+from .alterations import EMPTY_PAGE, MALFORMATIONS, Drift, Remove, Replace
 from .answers import Blocked, Body, Html, HugeBody, InvalidUtf8, Redirect, Status
-from .base import Alteration, Answer, Delay, Disturbance, Fault, Rearrangement, Together
+from .base import Alteration, Answer, Delay, Disturbance, Fault, Rearrangement
 from .disturbances import Close, Hang, Reset, Trickle, Truncate, WrongLength
-from .rearrangements import Endless, InsertFirst, RemoveFirst, Repeat, Reverse
+from .rearrangements import InsertFirst, RemoveFirst, Repeat, Reverse
 
 __all__ = [
     "EMPTY_PAGE",
@@ -18,19 +18,16 @@ __all__ = [
     "Answer",
     "Blocked",
     "Body",
-    "Clock",
     "Close",
     "Delay",
     "Disturbance",
     "Drift",
-    "Endless",
     "Fault",
     "Hang",
     "Html",
     "HugeBody",
     "InsertFirst",
     "InvalidUtf8",
-    "OneMorePage",
     "Rearrangement",
     "Redirect",
     "Remove",
@@ -39,9 +36,7 @@ __all__ = [
     "Replace",
     "Reset",
     "Reverse",
-    "Shorten",
     "Status",
-    "Together",
     "Trickle",
     "Truncate",
     "WrongLength",

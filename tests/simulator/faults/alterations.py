@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any, Final
 
 from typing_extensions import override
@@ -54,35 +53,6 @@ class Drift(Alteration):
     @override
     def alter(self, answer: dict[str, Any], occasion: Occasion) -> Any:
         return _at_each_place(answer, self.path, lambda value: value + self.by + occasion.turn * self.per_request)
-
-
-@dataclass(frozen=True)
-class Shorten(Alteration):
-    """Leave out apps, so that the page has at most `to` of them. The counts stay the same."""
-
-    to: int
-
-    @override
-    def alter(self, answer: dict[str, Any], occasion: Occasion) -> Any:
-        return {**answer, "dstack_apps": answer["dstack_apps"][: self.to]}
-
-
-@dataclass(frozen=True)
-class OneMorePage(Alteration):
-    """Claim on every page that there is one more."""
-
-    @override
-    def alter(self, answer: dict[str, Any], occasion: Occasion) -> Any:
-        return {**answer, "total_pages": occasion.page + 1}
-
-
-@dataclass(frozen=True)
-class Clock(Alteration):
-    """Add the time to the response, so that its bytes change with every request."""
-
-    @override
-    def alter(self, answer: dict[str, Any], occasion: Occasion) -> Any:
-        return {**answer, "served_at": datetime.now(timezone.utc).isoformat()}
 
 
 EMPTY_PAGE: Final = Replace("dstack_apps", [])

@@ -8,8 +8,7 @@ Fault
 ├── Disturbance     breaks the connection, or sends the response in another way
 ├── Alteration      changes the JSON of a good response
 ├── Rearrangement   changes the list from which a page is taken
-├── Delay           delays the response
-└── Together        several alterations and rearrangements of one response
+└── Delay           delays the response
 """
 
 from __future__ import annotations
@@ -85,20 +84,3 @@ class Delay(Fault):
     """Send the service's response after this many seconds."""
 
     seconds: float = 1.0
-
-
-@dataclass(frozen=True, init=False)
-class Together(Fault):
-    """Apply several alterations and rearrangements to one response, in this order."""
-
-    faults: tuple[Alteration | Rearrangement, ...]
-
-    def __init__(self, *faults: Alteration | Rearrangement) -> None:
-        object.__setattr__(self, "faults", faults)
-
-
-def parts_of(fault: Fault | None) -> tuple[Fault, ...]:
-    """Return the faults of one response."""
-    if fault is None:
-        return ()
-    return fault.faults if isinstance(fault, Together) else (fault,)

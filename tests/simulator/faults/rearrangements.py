@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from typing_extensions import override
 
@@ -60,22 +60,3 @@ class Reverse(Rearrangement):
     @override
     def rearrange(self, fleet: Sequence[Entry], *, start: int) -> Sequence[Entry]:
         return fleet[::-1]
-
-
-@dataclass(frozen=True)
-class Endless(Rearrangement):
-    """Start again with the first app after the last one, so that every page is full. The total stays right."""
-
-    @override
-    def rearrange(self, fleet: Sequence[Entry], *, start: int) -> Sequence[Entry]:
-        return Cycle(fleet)
-
-
-class Cycle(tuple[Entry, ...]):
-    """Entries whose slices do not end at the last one."""
-
-    @override
-    def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, slice) and self:
-            return tuple(self[number % len(self)] for number in range(key.start, key.stop))
-        return super().__getitem__(key)

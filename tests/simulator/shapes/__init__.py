@@ -18,7 +18,6 @@ __all__ = [
     "FLAT",
     "NESTED",
     "NUMBERED",
-    "RENAMED",
     "SPARSE",
     "FlatPage",
     "NestedPage",
@@ -28,12 +27,11 @@ __all__ = [
     "shape_of",
 ]
 
-ShapeName = Literal["flat", "numbered", "nested", "sparse", "renamed"]
+ShapeName = Literal["flat", "numbered", "nested", "sparse"]
 FLAT: Final[ShapeName] = "flat"
 NUMBERED: Final[ShapeName] = "numbered"
 NESTED: Final[ShapeName] = "nested"
 SPARSE: Final[ShapeName] = "sparse"
-RENAMED: Final[ShapeName] = "renamed"
 SHARED_FIELDS: Final = FlatCvm.model_fields.keys() & NestedCvm.model_fields.keys()
 FIRST_NESTED_VERSION: Final = "2026-01-21"
 FIRST_HASHED_VERSION: Final = "2026-05-22"
@@ -49,14 +47,12 @@ def shape_of(version: str) -> ShapeName:
 def render(app: App, shape: ShapeName = NESTED) -> dict[str, Any]:
     """Return an app as decoded JSON, without the fields that are not set.
 
-    In the sparse shape, a CVM has only the fields that the flat and the nested shape share. In the renamed shape, it
-    has none of the known names.
+    In the sparse shape, a CVM has only the fields that the flat and the nested shape share.
     """
     shown = _model(app, shape).model_dump(exclude_unset=True, warnings=False)
-    if shape in (SPARSE, RENAMED) and not app.minimal:
-        change = _shared_fields if shape == SPARSE else _renamed_fields
-        shown["current_cvm"] = shown["current_cvm"] and change(shown["current_cvm"])
-        shown["cvms"] = [change(cvm) for cvm in shown["cvms"]]
+    if shape == SPARSE and not app.minimal:
+        shown["current_cvm"] = shown["current_cvm"] and _shared_fields(shown["current_cvm"])
+        shown["cvms"] = [_shared_fields(cvm) for cvm in shown["cvms"]]
     return shown
 
 
@@ -64,7 +60,7 @@ def render_bytes(app: App | Mapping[str, Any] | Any, shape: ShapeName) -> bytes:
     """Return an app as JSON. Anything that is not an `App` is returned as it is."""
     if not isinstance(app, App):
         return json.dumps(app).encode()
-    if shape in (SPARSE, RENAMED):
+    if shape == SPARSE:
         return json.dumps(render(app, shape)).encode()
     return _model(app, shape).model_dump_json(exclude_unset=True, warnings=False).encode()
 
@@ -75,7 +71,3 @@ def _model(app: App, shape: ShapeName) -> FlatApp | NestedApp | MinimalApp:
 
 def _shared_fields(cvm: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in cvm.items() if name in SHARED_FIELDS}
-
-
-def _renamed_fields(cvm: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{name}_v2": value for name, value in cvm.items()}

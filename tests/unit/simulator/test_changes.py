@@ -4,22 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import requests
 
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Recorded, Simulator, changes
 from ansible_collections.phala.cloud.tests.simulator.changes import Fleet
-from ansible_collections.phala.cloud.tests.simulator.faults import (
-    Clock,
-    Endless,
-    Fault,
-    OneMorePage,
-    Replace,
-    Shorten,
-    Together,
-)
 
 from .conftest import Get
 
@@ -32,7 +22,6 @@ A, B, C = (
     for name, day, updated in (("a", 2, 1), ("b", 1, 3), ("c", 3, 2))
 )
 FLEET = (A, B, C)
-MANY = tuple(App(name=f"app-{number}") for number in range(300))
 
 
 def _names(response: requests.Response) -> list[str]:
@@ -96,37 +85,3 @@ def test_touched_app_moves_to_the_front_of_the_last_updates(get: Get, simulator:
     simulator.fleet = changes.touch(FLEET, A, "2026-05-01T00:00:00Z")
     simulator.order = "update"
     assert _names(get()) == ["a", "b", "c"]
-
-
-@pytest.mark.parametrize(
-    ("fault", "page", "numbers", "shown"),
-    [
-        (Shorten(67), 3, {"total": 300, "page_size": 100, "total_pages": 3}, 67),
-        (Together(Replace("page_size", 1000), Replace("total_pages", 1)), 1, {"page_size": 1000, "total_pages": 1}, 100),
-        (OneMorePage(), 9, {"total": 300, "total_pages": 10}, 0),
-        (Together(Endless(), OneMorePage()), 9, {"total": 300, "total_pages": 10}, 100),
-        (Replace("total", 10**12), 1, {"total": 10**12}, 100),
-    ],
-    ids=["short pages", "large page size", "one more page", "endless", "large count"],
-)
-def test_counts_can_be_wrong(
-    get: Get, simulator: Simulator, fault: Fault, page: int, numbers: dict[str, Any], shown: int
-) -> None:
-    simulator.fleet = MANY
-    simulator.misbehave(fault)
-    answer = get(page=page, page_size=100).json()
-    assert {name: answer[name] for name in numbers} == numbers
-    assert len(answer["dstack_apps"]) == shown
-
-
-def test_endless_list_starts_again(get: Get, simulator: Simulator) -> None:
-    simulator.fleet = MANY[:250]
-    simulator.misbehave(Endless(), times=None)
-    assert _names(get(page=3, page_size=100)) == [f"app-{number % 250}" for number in range(200, 300)]
-
-
-def test_clock_changes_the_bytes_of_every_response(get: Get, simulator: Simulator) -> None:
-    simulator.misbehave(Clock(), times=None)
-    first, second = get(), get()
-    assert first.content != second.content
-    assert first.json()["dstack_apps"] == second.json()["dstack_apps"]

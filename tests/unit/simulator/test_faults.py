@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 import requests
 
-from ansible_collections.phala.cloud.tests.simulator import RateLimit, Simulator, make_fleet
+from ansible_collections.phala.cloud.tests.simulator import Simulator, make_fleet
 from ansible_collections.phala.cloud.tests.simulator.faults import (
     EMPTY_PAGE,
     MALFORMATIONS,
@@ -55,9 +55,9 @@ def test_fault_shows_as_often_as_told(get: Get, simulator: Simulator) -> None:
 def test_fault_for_ever_ends_with_forgiveness(get: Get, simulator: Simulator) -> None:
     good = get().content
     simulator.misbehave(Status(503), times=None)
-    simulator.rate_limit, simulator.encodings, simulator.ignored_filters = RateLimit(5), ("gzip",), ("region",)
+    simulator.ignored_filters = ("region",)
     simulator.evolve, simulator.order, simulator.case_sensitive = (lambda fleet, _request: fleet[1:]), "name", False
-    simulator.pages, simulator.clock_skew = [{}], 3600
+    simulator.pages = [{}]
     assert {get().status_code for dummy in range(5)} == {503}
     simulator.forgive()
     simulator.fleet = make_fleet()
