@@ -38,7 +38,7 @@ PLAINER: Mapping[str, str] = {
     r"(?:goes|go) before": "takes precedence over",
     r"on a way": "in a way",
     r"wants": "expects, needs",
-    rf"takes(?! (?:precedence|place|effect|{_TIME})\b)": "accepts, needs, uses",
+    rf"(?<!how long it )takes(?! (?:precedence|place|effect|{_TIME})\b)": "accepts, needs, uses",
     r"in silence": "without a message",
     r"likewise": "the text itself",
     r"e\.g\.|i\.e\.|etc\.|via|vs\.": "for example, that is, and so on, through, or",
@@ -73,6 +73,7 @@ def check(page: Path) -> Iterator[str]:
 
 def plain(text: str) -> str:
     """Replace each piece of code by a word of its own and each link by its text, and end headings; lines stay where they are."""
+    text = re.sub(r"^ {4}.*$", "", text, flags=re.MULTILINE)  # indented code
     text = _LINK.sub(lambda link: link[1] or "", re.sub(r"^(#.*)$", r"\1.", text, flags=re.MULTILINE))
     return _CODE.sub(lambda code: f"Code{code.start()}" + "\n" * code[0].count("\n"), text)
 
