@@ -391,7 +391,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._file import names_plu
 from ansible_collections.phala.cloud.plugins.plugin_utils._fleet import get_fleet, unmatched_filters
 from ansible_collections.phala.cloud.plugins.plugin_utils._garbage import paused_garbage_collection
 from ansible_collections.phala.cloud.plugins.plugin_utils._interrupts import reraise_swallowed_interrupt
-from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, has_warning, merged, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, counted, has_warning, merged, shown
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import well_typed
 from ansible_collections.phala.cloud.plugins.plugin_utils._options import read_settings
 from ansible_collections.phala.cloud.plugins.plugin_utils._publish import publish
@@ -422,7 +422,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                     f"{path}: the file names {self.NAME}, which does not read it, because its name does not end in"
                     f" {' or '.join(FILE_ENDINGS)}. Rename the file."
                 )
-            self.display.vvv(f"{self.NAME} does not take {path}: the name must end in {' or '.join(FILE_ENDINGS)}")
             return False
         return bool(super().verify_file(path))
 
@@ -441,7 +440,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             unmatched = unmatched_filters(settings, fleet)
             cvms, left_out = select_from_accounts(settings, fleet.apps, fleet.nodes, is_explained=has_warning(unmatched))
             built, lacking = build(cvms, settings, Expressions(self, settings.constructed), inventory)
-            summary = f"{path}: {len(built.hosts)} CVMs of {fleet.app_count} apps from {fleet.origin}"
+            summary = f"{path}: {counted(len(built.hosts), 'CVM')} in {counted(fleet.app_count, 'app')} from {fleet.origin}"
             publish(inventory, built)
         for diagnostic in (*merged((*unmatched, *left_out, *lacking)), Diagnostic(Level.VERBOSE, summary)):
             report(diagnostic)

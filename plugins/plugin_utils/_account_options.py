@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._credentials import Key, choose_url, profile_key, refuse_bad_key
-from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import OptionError, near, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import OptionError, shown, suggest
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Account
 
 KEYS = ("name", "api_key", "profile", "api_url")
@@ -29,7 +29,7 @@ class Defaults:
 
 def beside_accounts(names: Iterable[Any]) -> list[str]:
     """Return the problems of options that must not be beside ``accounts``."""
-    return [f"{name}: does not go together with 'accounts'. Move it into the entries." for name in names if name in REPLACED]
+    return [f"{name}: cannot be used with 'accounts'. Move it into the entries." for name in names if name in REPLACED]
 
 
 def read_accounts(entries: Any, defaults: Defaults, text_of: Callable[[str, Any], str | None]) -> tuple[list[Account], list[str]]:
@@ -46,7 +46,7 @@ def read_accounts(entries: Any, defaults: Defaults, text_of: Callable[[str, Any]
         where = f"accounts[{position}]"
         if not isinstance(entry, Mapping):
             problems.append(
-                f"{where}: expected a dictionary with a 'name', got {shown(entry) if entry is None else 'another type'}"
+                f"{where}: expected a dictionary with a 'name', got {shown(entry) if entry is None else 'another type'}."
             )
             continue
         problems += _unknown_keys(where, entry)
@@ -62,18 +62,13 @@ def read_accounts(entries: Any, defaults: Defaults, text_of: Callable[[str, Any]
 
 
 def _unknown_keys(where: str, entry: Mapping[Any, Any]) -> list[str]:
-    return [
-        f"{where}: unknown key {str(name)!r}. " + (f"Did you mean {nearest!r}?" if nearest else f"Choose from {', '.join(KEYS)}.")
-        for name in entry
-        if name not in KEYS
-        for nearest in [near(name, KEYS)]
-    ]
+    return [f"{where}: unknown key {str(name)!r}. {suggest(name, KEYS)}" for name in entry if name not in KEYS]
 
 
 def _account(where: str, entry: Mapping[Any, Any], defaults: Defaults, text_of: Callable[[str, Any], str | None]) -> Account:
     name = entry.get("name")
     if not isinstance(name, str) or not name.strip() or "{" in name:
-        raise OptionError(f"{where}.name: expected the account's name, got {shown(name)}: write a text of your choice")
+        raise OptionError(f"{where}.name: expected the account's name, got {shown(name)}. Write a text of your choice.")
     key = _key(where, name, entry, text_of)
     refuse_bad_key(key)
     url = text_of(f"{where}.api_url", entry.get("api_url"))

@@ -68,16 +68,16 @@ def url_problem(url: str) -> str | None:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        return f"{url!r} is no URL, write one such as 'https://cloud-api.phala.com/api/v1'"
+        return f"{url!r} is not a URL. Write one such as 'https://cloud-api.phala.com/api/v1'."
     if parts.username is not None or parts.password is not None:
-        return "holds a user name or password: remove it, the API key is sent apart"
+        return "the URL contains a user name or password. Remove them: the plugin sends the API key in a header."
     is_whole = host and port != 0 and _AUTHORITY.fullmatch(parts.netloc) and re.fullmatch(r"[\x21-\x7e]+", url)
     if parts.scheme not in ("http", "https") or not host or not is_whole:
-        return f"{url!r} is no URL, write one such as 'https://cloud-api.phala.com/api/v1'"
+        return f"{url!r} is not a URL. Write one such as 'https://cloud-api.phala.com/api/v1'."
     if parts.query or parts.fragment:
-        return f"{url!r} must end with the path: remove the part from '?' or '#' on"
+        return f"{url!r} has a query or a fragment. Remove the part that begins with '?' or '#'."
     if parts.scheme == "http" and not _is_loopback(host):
-        return f"{url!r} would send the API key unencrypted to another machine: use https"
+        return f"{url!r} would send the API key unencrypted to another machine. Use https."
     return None
 
 

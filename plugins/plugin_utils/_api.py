@@ -176,7 +176,7 @@ class Client:
         return f"account {self._account.name!r}: " if self._account.name else ""
 
     def _give_up(self, error: ApiError, retries: int) -> NoReturn:
-        tried = f" (tried {retries + 1} times)" if retries else ""
+        tried = f" The plugin tried {retries + 1} times." if retries else ""
         # Without the cause: exceptions of other packages may show the key, and ansible-core shows causes.
         raise type(error)(self._mask(f"{self._name()}{error}{tried}")) from None
 
@@ -200,7 +200,7 @@ class Client:
         try:
             return self._masked(body, content), digest, tuple(map(self._mask, faults))
         except RecursionError as error:
-            raise ApiError(f"GET {url}: the response is nested too deeply; check api_url") from error
+            raise ApiError(f"GET {url}: the response is nested too deeply. Check api_url.") from error
 
     def _receive(self, url: str, deadline: float) -> tuple[bytes, str]:
         """Return the body of a response and its content type."""

@@ -19,8 +19,6 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._messages import cut
 
 Mask = Callable[[str], str]  # returns the text without the API key
 
-SHOWN_CHARACTERS = 200  # of one text of the service
-
 
 class ApiError(SourceError):
     """A request failed; the message says what was tried, what came back and what to do.
@@ -42,9 +40,9 @@ class UnavailableError(ApiError):
     """The service cannot be reached, or cannot respond now."""
 
 
-def shown(text: Any, mask: Mask, *, limit: int = SHOWN_CHARACTERS) -> str:
+def shown(text: Any, mask: Mask) -> str:
     """Return a text of the service that is safe for a terminal: short, printable, and without the API key.
 
     The key is masked before the text is cut, or a part of it would remain at the cut.
     """
-    return cut(mask(str(text)), limit)
+    return cut(mask(str(text)))

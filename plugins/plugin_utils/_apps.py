@@ -53,13 +53,13 @@ def app_fault(app: App) -> str | None:
     """Return what is wrong with an app's structure, as far as its CVMs depend on it."""
     listed, current = app.get("cvms"), app.get("current_cvm")
     if not isinstance(listed, (list, type(None))):
-        return f"cvms of app {named(app, 'app_id')} is {type(listed).__name__} where a list belongs"
+        return f"cvms of app {named(app, 'app_id')} is {type(listed).__name__}, not a list"
     for cvm in [*(listed or ()), {} if current is None else current]:
         if not isinstance(cvm, dict):
-            return f"a CVM of app {named(app, 'app_id')} is {type(cvm).__name__} where an object belongs"
+            return f"a CVM of app {named(app, 'app_id')} is {type(cvm).__name__}, not an object"
         for name in IDENTIFIERS:
             if not _is_identifier(name, cvm.get(name)):
-                return f"{name} of a CVM of app {named(app, 'app_id')} is {cvm[name]!r} where text belongs"
+                return f"{name} of a CVM of app {named(app, 'app_id')} is {cvm[name]!r}, not text"
     return None
 
 
@@ -156,18 +156,18 @@ def _to_report(app: App, shown: Sequence[Raw]) -> Iterator[Diagnostic]:
         if cvm.get("deleted_at"):
             yield unlisted(f"CVM {named(cvm, 'vm_uuid')}: it was deleted at {cvm['deleted_at']!r}")
         elif not has_identifier(cvm):
-            text = "left out CVMs that have no identifier"
+            text = "Left out CVMs that have no identifier"
             yield Diagnostic(Level.VERBOSE, text, subjects=(f"a CVM of app {named(app, 'app_id')}",))
     if cvm_count(app) > len(shown):
         text = "The service counts more CVMs than it shows, so hosts may be missing"
         subject = f"app {named(app, 'app_id')} counts {cvm_count(app)} and shows {len(shown)}"
-        advice = "Compare with the service's own list of the app's CVMs"
+        advice = "Compare with the service's own list of the app's CVMs."
         yield Diagnostic(Level.WARNING, text, subjects=(subject,), advice=advice)
 
 
 def unlisted(text: str) -> Diagnostic:
     """Return a line about what is not listed, and why."""
-    return Diagnostic(Level.VERY_VERBOSE, f"left out {text}")
+    return Diagnostic(Level.VERY_VERBOSE, f"Left out {text}")
 
 
 def read_filterable(cvm: Raw) -> Filterable:

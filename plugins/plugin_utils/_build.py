@@ -33,7 +33,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._hosts import (
     host_variables,
     variables_left_out,
 )
-from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, counted
 from ansible_collections.phala.cloud.plugins.plugin_utils._names import (
     TakenNames,
     assign_names,
@@ -118,8 +118,8 @@ def build(cvms: list[Cvm], settings: Settings, expressions: Expressions, invento
     cvm_count = len(cvms)
     drafts = [draft for cvm in consumed(cvms) if (draft := _draft(cvm, tools))]
     if cvm_count and not drafts:
-        text = f"No hosts: no CVM of {cvm_count} meets all host_filters"
-        tools.diagnostics.append(Diagnostic(Level.WARNING, text, advice="Correct the conditions. -vv shows which one fails"))
+        text = f"No hosts: no CVM matches all host_filters ({counted(cvm_count, 'CVM')} checked)"
+        tools.diagnostics.append(Diagnostic(Level.WARNING, text, advice="Correct the conditions. -vv shows which one is false."))
     _refuse_small_fleet(settings, len(drafts))
     tools.diagnostics.extend(tools.groups.shared())
     families: Families = {(settings.group, group): None for group in _by_dimension(drafts)}
@@ -168,7 +168,7 @@ def _draft(cvm: Cvm, tools: Tools) -> Draft | None:
     tools.diagnostics.extend(lacking)
     for position, condition in enumerate(settings.host_filters):
         if not tools.expressions.is_met(condition, variables):
-            text = f"left out CVM {cvm.label}: host_filters[{position}] does not hold"
+            text = f"Left out CVM {cvm.label}: host_filters[{position}] is false"
             tools.diagnostics.append(Diagnostic(Level.VERY_VERBOSE, text))
             return None
     connected = tools.marker.mark(connection.variables) if settings.gateway else {}
@@ -179,7 +179,8 @@ def _draft(cvm: Cvm, tools: Tools) -> Draft | None:
 def _refuse_small_fleet(settings: Settings, count: int) -> None:
     if count < settings.min_hosts:
         raise SmallFleetError(
-            f"{settings.path}: the result has {count} hosts, and min_hosts requires {settings.min_hosts}. Check the filters and"
+            f"{settings.path}: the result has {counted(count, 'host')}, and min_hosts is {settings.min_hosts}. Check the"
+            " filters and"
             " the account, or lower min_hosts."
         )
 
@@ -194,14 +195,14 @@ def _foreign_hosts(
     inventory: Any, parent: str, families: Iterable[tuple[str | None, str]], names: Collection[str]
 ) -> Iterator[Diagnostic]:
     """Yield a warning for each group of another source that becomes a child of the group of all hosts, and so do its hosts."""
-    text = f"hosts of another source are in {parent!r} now, with its variables, by groups that it shares; set group_prefix"
+    text = f"Groups of another source are now in {parent!r}, so that its variables apply to their hosts"
     own = frozenset(names)
     for above, name in families:
         group = inventory.groups.get(name)
         if above != parent or group is None or any(known.name == parent for known in group.parent_groups):
             continue
         if any(host.name not in own for host in group.hosts):
-            yield Diagnostic(Level.WARNING, text, subjects=(name,))
+            yield Diagnostic(Level.WARNING, text, subjects=(name,), advice="Set group_prefix.")
 
 
 def _taken_over(hosts: Iterable[Host], before: Before) -> Iterator[Diagnostic]:
@@ -210,8 +211,8 @@ def _taken_over(hosts: Iterable[Host], before: Before) -> Iterator[Diagnostic]:
         host.name for host in hosts if host.name in before.connected and not host.connection.keys().isdisjoint(OWN_CONNECTION)
     ]
     if names:
-        text = "CVMs take over hosts of another source that have their own connection"
-        advice = "Rename those hosts, or set hostnames"
+        text = "CVMs take over hosts of another source that have their own connection variables"
+        advice = "Rename those hosts, or set hostnames."
         yield Diagnostic(Level.WARNING, text, subjects=tuple(sorted(names)), advice=advice)
 
 
@@ -259,8 +260,8 @@ def _named(drafts: Sequence[Draft], families: Families, tools: Tools) -> tuple[d
             return names, records
         groups |= constructed
     raise NameConflictError(
-        f"{sorted(constructed & own)[0]!r} is the name of a host and of a group that groups or keyed_groups make for it, whatever"
-        " the host is called: set a prefix in keyed_groups."
+        f"{sorted(constructed & own)[0]!r} is the name of a host and of a group that groups or keyed_groups make for it,"
+        " whatever the host is called. Set a prefix in keyed_groups."
     )
 
 

@@ -88,11 +88,11 @@ class FleetCache:
         try:
             text = self._store.get(self._seal.entry)
         except Exception as error:  # a cache plugin may raise anything
-            self._warn(f"The inventory cache cannot be read, so the service is asked: {_reason(error)}")
+            self._warn("The inventory cache cannot be read, so the plugin asks the service", error)
             return None
         stored = None if text is None else self._seal.verified(text)
         if text is not None and stored is None:
-            self._warn("The inventory cache holds a damaged entry, so the service is asked.")
+            self._warn("The inventory cache has a damaged entry, so the plugin asks the service")
         return stored
 
     def save(self, fleet: StoredFleet) -> None:
@@ -101,11 +101,12 @@ class FleetCache:
         try:
             self._store.update_cache_if_changed()
         except Exception as error:  # as above
-            self._warn(f"The inventory cache cannot be written, so the next run asks the service again: {_reason(error)}")
+            self._warn("The inventory cache cannot be written, so the next run asks the service again", error)
             self._store.pop(self._seal.entry)
 
-    def _warn(self, text: str) -> None:
-        self._report(Diagnostic(Level.WARNING, text))
+    def _warn(self, text: str, error: Exception | None = None) -> None:
+        subjects = () if error is None else (_reason(error).rstrip("."),)
+        self._report(Diagnostic(Level.WARNING, text, subjects=subjects, advice="Check the options of the cache."))
 
 
 def _refuse_other_files(store: Any) -> None:

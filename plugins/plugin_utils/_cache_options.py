@@ -14,14 +14,17 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Cache
 _MEMORY = ("memory", "ansible.builtin.memory", "ansible.legacy.memory")
 
 
+_ADVICE = "Check cache_plugin and cache_connection."
+
+
 def cache_diagnostics(cache: CacheSettings, cache_plugin: str) -> Iterator[Diagnostic]:
     """Yield a warning for each option of the cache that does nothing."""
     if cache.stale and not cache.enabled:
-        text = "cache_stale does nothing while the cache is off: set 'cache: true' too"
+        text = "cache_stale does nothing, because the cache is off. Set 'cache: true' as well."
         yield Diagnostic(Level.WARNING, text)
     if cache.enabled and cache_plugin in _MEMORY:
         text = f"cache: true keeps nothing between runs, because cache_plugin is {str(cache_plugin)!r}"
-        advice = "Set cache_plugin: ansible.builtin.jsonfile, and cache_connection to a folder, or remove 'cache: true'"
+        advice = "Set cache_plugin: ansible.builtin.jsonfile, and cache_connection to a folder, or remove 'cache: true'."
         yield Diagnostic(Level.WARNING, text, advice=advice)
 
 
@@ -41,7 +44,7 @@ def open_cache(plugin: Any, settings: Settings, report: Report) -> Any:
         try:
             plugin.load_cache_plugin()
         except Exception as error:
-            text = "the inventory cache cannot be opened, so the service is asked"
-            report(Diagnostic(Level.WARNING, text, option="cache", subjects=(str(error),)))
+            text = "the inventory cache cannot be opened, so the plugin asks the service"
+            report(Diagnostic(Level.WARNING, text, option="cache", subjects=(str(error).rstrip("."),), advice=_ADVICE))
             return None
     return plugin.cache

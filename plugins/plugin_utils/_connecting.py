@@ -51,7 +51,7 @@ def refused(draft: Draft, host: Host) -> Iterator[Diagnostic]:
     if isinstance(refusal, Refusal) and composed_address(host.composed) is None:
         should_be_reachable = draft.core["is_dev"] is True and is_running(draft.core)
         level = Level.WARNING if refusal.is_suspect or should_be_reachable else Level.VERBOSE
-        text = f"no ansible_host, because {refusal.reason}"
+        text = f"No ansible_host, because {refusal.reason}"
         yield Diagnostic(level, text, subjects=(draft.label,), advice=refusal.fix)
 
 
@@ -68,6 +68,6 @@ def as_listed(host: Host, gateway: GatewayGroup | None) -> Host:
 def differing(host: Host, listed: Listed, path: str) -> Iterator[Diagnostic]:
     """Yield a warning where two sources would connect to one CVM in different ways."""
     if host.connection != listed.connection:
-        text = f"{path} lists CVMs that {listed.path} has listed with other connection settings; those of {listed.path} apply"
-        advice = "Leave the CVMs out of one of the files, or connect in the same way in both"
+        text = f"{path} lists CVMs that {listed.path} lists with other connection settings. Those of {listed.path} apply"
+        advice = "Leave the CVMs out of one of the files, or connect in the same way in both."
         yield Diagnostic(Level.WARNING, text, subjects=(listed.name,), advice=advice)

@@ -29,7 +29,7 @@ _ID = re.compile(r"[0-9a-f]{1,57}")  # a label has 63 characters, and the longes
 _HOST_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 
 
-_REFRESH = "Refresh the instance id through the service, then run the command again"
+_REFRESH = "Refresh the instance id through the service, then run the command again."
 
 
 class NoAddressError(Exception):
@@ -150,25 +150,25 @@ def _identifier(core: CoreVariables, is_only_cvm: bool) -> str:
     """Return the instance id; with an app id the gateway picks any replica, which is right only where there is one."""
     instance_id, app_id = core["instance_id"], core["app_id"]
     if core["gateway_enabled"] is False:
-        raise NoAddressError("its gateway is disabled", "Enable the gateway of the CVM in the service")
+        raise NoAddressError("the gateway of the CVM is disabled", "Enable the gateway of the CVM in the service.")
     if not instance_id and not is_only_cvm:
-        raise NoAddressError("it has no instance id, and its app has other CVMs", _REFRESH)
+        raise NoAddressError("the CVM has no instance id, and its app has other CVMs", _REFRESH)
     kind, identifier = ("instance_id", instance_id) if instance_id else ("app_id", app_id)
     bare = bare_id(identifier) if isinstance(identifier, str) else ""
     if not _ID.fullmatch(bare):
-        raise NoAddressError(f"its {kind} is not a hexadecimal number", is_suspect=True)
+        raise NoAddressError(f"the {kind} is not a hexadecimal number", is_suspect=True)
     return bare
 
 
 def _domain(gateway: GatewaySettings, from_api: Any) -> tuple[str, int | None]:
     if not from_api and not gateway.domain:
-        raise NoAddressError("the API names no gateway domain and gateway_domain is not set", "Set gateway_domain")
+        raise NoAddressError("the API gives no gateway domain, and gateway_domain is not set", "Set gateway_domain.")
     domain = from_api or gateway.domain
     parts = split_domain(domain) if isinstance(domain, str) else None
     if parts is None:
-        raise NoAddressError("its gateway domain is not a domain name", is_suspect=True)
+        raise NoAddressError("the gateway domain is not a domain name", is_suspect=True)
     if gateway.allowed_domains and not is_within(parts[0], gateway.allowed_domains):
-        raise NoAddressError("its gateway domain is not one of allowed_gateway_domains, or below one", is_suspect=True)
+        raise NoAddressError("the gateway domain is not in allowed_gateway_domains", is_suspect=True)
     return parts
 
 

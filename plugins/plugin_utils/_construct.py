@@ -27,6 +27,8 @@ HAS_TYPES = hasattr(Templar, "evaluate_expression")  # since 2.19
 
 _JSON = "json:"  # what follows is JSON, which core then makes no other value of
 
+_CORRECT = "Correct it, or write a default where a value may be null."
+
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 Evaluate = Callable[[Callable[..., Any], str, Any], Any]  # of core's own evaluation, the expression and the variables
@@ -170,16 +172,16 @@ class Expressions:
                     is_boolean = plugin._compose(f"({condition}) is boolean", variables)
                 result = plugin._compose(condition, variables)
         except AnsibleUndefinedVariable as error:
-            hint = f"{error}; write variables with their hostvars_prefix, such as 'phala_status'"
-            raise _failure("host_filters", condition, hint) from None
+            advice = "Write variables with their hostvars_prefix, such as 'phala_status'."
+            raise _failure("host_filters", condition, error, advice) from None
         except Exception as error:  # before 2.19 an expression raises whatever Python raises in it
             raise _failure("host_filters", condition, error) from None
         if HAS_TYPES:
             is_boolean = isinstance(result, bool)
         if not is_boolean:
             raise AnsibleParserError(
-                f"host_filters: {condition!r} gave {result!r}, neither true nor false: write a comparison, such as"
-                " 'phala_is_dev is true' or '(phala_vcpu or 0) >= 4'"
+                f"host_filters: {condition!r} returned {result!r}, which is not true or false. Write a comparison such as"
+                " 'phala_is_dev is true' or '(phala_vcpu or 0) >= 4'."
             )
         return bool(result)
 
@@ -243,6 +245,7 @@ def _typed(core: Callable[..., Any], expression: str, variables: Any) -> Any:
     return json.loads("".join((text, ""))[len(_JSON) :])
 
 
-def _failure(option: str, expression: str, error: Exception | str) -> AnsibleParserError:
+def _failure(option: str, expression: str, error: Exception, advice: str = _CORRECT) -> AnsibleParserError:
     """Return an error that must be raised without its cause: core shows the cause with lines of the file, maybe the key's."""
-    return AnsibleParserError(f"{option}: {str(expression)!r} failed: {error}")
+    text = str(error).rstrip(".")
+    return AnsibleParserError(f"{option}: {str(expression)!r} failed: {text}. {advice}")

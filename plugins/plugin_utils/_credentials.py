@@ -10,14 +10,13 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import url_problem, with_lower_case_host
-from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import OptionError
+from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import OptionError, suggest
 
 SCHEMA_VERSION = 1
-LOGIN_HINT = "set api_key or PHALA_CLOUD_API_KEY, or run 'phala login'"
+LOGIN_HINT = "Set api_key or PHALA_CLOUD_API_KEY, or run 'phala login'"
 
 
 class CredentialsError(OptionError):
@@ -60,13 +59,13 @@ def profile_key(wanted: str | None, wanted_by: str, environ: Mapping[str, str]) 
     """
     path = credentials_path(environ)
     if path is None:
-        raise CredentialsError(f"there is no API key, and no home folder: {LOGIN_HINT} with PHALA_CLOUD_DIR set")
+        raise CredentialsError(f"there is no API key, and no home folder. {LOGIN_HINT} with PHALA_CLOUD_DIR set.")
     if not wanted and not _may_exist(path):
-        raise CredentialsError(f"there is no API key: {LOGIN_HINT} (which writes {path})")
+        raise CredentialsError(f"there is no API key. {LOGIN_HINT}, which writes {path}.")
     try:
         profile = load_profile(path, wanted)
     except CredentialsError as error:
-        text = f"{wanted_by}: {error}" if wanted else f"{error}, or {LOGIN_HINT.partition(',')[0]}"
+        text = f"{wanted_by}: {error}" if wanted else f"{error} You can also set api_key or PHALA_CLOUD_API_KEY."
         raise CredentialsError(text) from None
     source = _source(profile.name, path)
     return Key(profile.token, source, profile.api_prefix, f"api_prefix of {source}", is_of_profile=True)
@@ -99,7 +98,7 @@ def refuse_bad_key(key: Key) -> None:
     """
     if not re.fullmatch(r"[\x21-\x7e]+", key.text):
         raise CredentialsError(
-            f"{key.source}: the API key holds a blank, a line break or a character outside ASCII: copy it again, as one word"
+            f"{key.source}: the API key contains a space, a line break or a character outside ASCII. Copy it again, as one word."
         )
 
 
@@ -151,7 +150,7 @@ def load_profile(path: str, wanted: str | None) -> Profile:
     name, entry = _find(path, content["profiles"], wanted or str(content.get("current_profile") or ""))
     token = entry.get("token")
     if not isinstance(token, str) or not token.strip():
-        raise CredentialsError(f"profile {name!r} of {path} has no token: run 'phala login' for it again")
+        raise CredentialsError(f"profile {name!r} of {path} has no token. Run 'phala login' for this profile again.")
     return Profile(name, token, _api_prefix(entry))
 
 
@@ -176,18 +175,18 @@ def _read(path: str) -> dict[str, Any]:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
     except FileNotFoundError as error:
-        raise BrokenFileError(f"there is no {path}: run 'phala login'") from error
+        raise BrokenFileError(f"{path} does not exist. Run 'phala login'.") from error
     except OSError as error:
-        raise BrokenFileError(f"{path} cannot be read: {error.strerror}") from error
+        raise BrokenFileError(f"{path} cannot be read: {error.strerror}. Correct the file or its permissions.") from error
     except (ValueError, RecursionError):
         # Without the cause: the decoder's error carries the document, and with it the tokens.
-        raise BrokenFileError(f"{path} is not valid JSON: run 'phala login' again to write it anew") from None
+        raise BrokenFileError(f"{path} is not valid JSON. Run 'phala login' again, which rewrites the file.") from None
     if not isinstance(content, dict) or not isinstance(content.get("profiles"), dict):
-        raise BrokenFileError(f"{path} holds no profiles: run 'phala login' again to write it anew")
+        raise BrokenFileError(f"{path} contains no profiles. Run 'phala login' again, which rewrites the file.")
     if content.get("schema_version") != SCHEMA_VERSION:
         raise BrokenFileError(
-            f"{path} has schema_version {content.get('schema_version')!r}; this version of the collection reads"
-            f" {SCHEMA_VERSION}: set api_key or PHALA_CLOUD_API_KEY instead"
+            f"{path} has schema_version {content.get('schema_version')!r}, and this version of the collection reads"
+            f" {SCHEMA_VERSION}. Set api_key or PHALA_CLOUD_API_KEY instead."
         )
     return content
 
@@ -202,6 +201,5 @@ def _find(path: str, profiles: dict[str, Any], wanted: str) -> tuple[str, dict[s
             workspace = entry.get("workspace")
             if isinstance(workspace, dict) and workspace.get(attribute) == wanted:
                 return name, entry
-    close = get_close_matches(wanted, entries, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(map(repr, sorted(entries))) or 'none'}"
-    raise CredentialsError(f"{path} has no profile {wanted!r}: {hint}")
+    hint = suggest(wanted, entries) if entries else "Run 'phala login'."
+    raise CredentialsError(f"{path} has no profile {wanted!r}. {hint}")

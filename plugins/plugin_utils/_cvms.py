@@ -15,10 +15,10 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm, Ident
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import PLUGIN_FILTERS, is_excluded, shown_values, unmet_filters
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import (
-    MAX_SUBJECTS,
     Diagnostic,
     Level,
     has_warning,
+    listed,
     of_account,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Filter, Settings
@@ -132,8 +132,8 @@ def _no_cvms(left_out: Counter[str]) -> list[Diagnostic]:
     reasons = [f"{count} {reason}" for reason, count in sorted(left_out.items())]
     if not reasons:
         return []
-    text = f"No hosts: of the CVMs that the service returned, {' and '.join(reasons)}"
-    return [Diagnostic(Level.WARNING, text, advice="Correct the filters. -vv shows what each CVM does not match")]
+    text = f"No hosts: all CVMs that the service returned are left out ({' and '.join(reasons)})"
+    return [Diagnostic(Level.WARNING, text, advice="Correct the filters. -vv shows what each CVM does not match.")]
 
 
 def unshown_nodes(queries: Iterable[Filter], apps: Iterable[Iterable[ShownApp]]) -> set[str]:
@@ -153,7 +153,7 @@ def _list(cvm: Cvm, query: Filter, unmet: Collection[str], selection: Selection)
         return
     wanted = ", ".join(f"{name}: {'|'.join(query[name])}" for name in query)
     if unmet != {"status"}:  # which may lag
-        selection.left_out["do not match the filters"] += 1
+        selection.left_out["by filters"] += 1
     missed = ", ".join(sorted(unmet))
     selection.leave_out(f"CVM {cvm.label} of the query {{{wanted}}}: it does not match {missed}")
 
@@ -162,7 +162,7 @@ def _note_unmatched(query: Filter, cvms: Sequence[Cvm], unmet: Sequence[frozense
     """Note what the CVMs of an app show that the service returned although none of them matches the query."""
     missed_by_all = frozenset.intersection(*unmet)
     if missed_by_all == {"status"}:
-        text = "The service returned apps of which no CVM has the status of the query; the status may lag"
+        text = "The service returned apps in which no CVM has the requested status, which may lag"
         selection.diagnostics.append(Diagnostic(Level.VERBOSE, text, subjects=tuple(cvm.label for cvm in cvms)))
         return
     for name in sorted(missed_by_all or frozenset.union(*unmet)):
@@ -174,11 +174,9 @@ def _unmatched(selection: Selection) -> list[Diagnostic]:
     """Return one warning about all filters that the service seems to ignore, with what the CVMs show instead."""
     if not selection.unmatched:
         return []
-    text = "The service returned apps of which no CVM matches the filters, so they are left out"
-    subjects = tuple(
-        f"{wanted} (they have {', '.join(sorted(values)[:MAX_SUBJECTS])})" for wanted, values in selection.unmatched.items()
-    )
-    return [Diagnostic(Level.WARNING, text, subjects=subjects, advice="Correct the filters, or check api_url and api_version")]
+    text = "The service returned apps in which no CVM matches the filters, so they are left out"
+    subjects = tuple(f"{wanted} (they have {listed(sorted(values))})" for wanted, values in selection.unmatched.items())
+    return [Diagnostic(Level.WARNING, text, subjects=subjects, advice="Correct the filters, or check api_url and api_version.")]
 
 
 def consumed(values: list[T]) -> Iterator[T]:
@@ -195,7 +193,7 @@ def _is_excluded(cvm: Cvm, excludes: Iterable[Filter], selection: Selection) -> 
             raise UndecidableError(_undecidable(hidden[0], where))
         if is_excluded(cvm, exclude):
             selection.leave_out(f"CVM {cvm.label}: {where} says so")
-            selection.left_out["match exclude_filters"] += 1
+            selection.left_out["by exclude_filters"] += 1
             return True
     return False
 

@@ -77,7 +77,7 @@ def failed_expressions(failures: Iterable[Failure], hosts: int, texts: Mapping[s
 
 def _advice(entry: str, text: Any) -> str:
     if entry.startswith("compose.") and isinstance(text, str) and text.strip().isidentifier():
-        return f"Correct the name of the variable, or write a text in quotes of its own: \"'{text.strip()}'\"."
+        return f"Correct the name of the variable. To set a text, put it in quotes: \"'{text.strip()}'\"."
     return "Correct the expression, or remove it."
 
 

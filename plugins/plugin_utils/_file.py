@@ -27,10 +27,12 @@ def read_file(plugin: Any, path: str) -> Mapping[Any, Any]:
     try:
         config: Mapping[Any, Any] = plugin._read_config_data(path)
     except AttributeError:  # core's own, of a file that holds a list or a text
-        raise AnsibleParserError(f"{path} holds no dictionary: begin it with 'plugin: phala.cloud.phala'") from None
+        raise AnsibleParserError(
+            f"{path} does not contain a dictionary. Begin the file with 'plugin: phala.cloud.phala'."
+        ) from None
     except AnsibleError as error:
         if not _has_plugin_line(path):
-            raise AnsibleParserError(f"{path} has no 'plugin' line: begin it with 'plugin: phala.cloud.phala'") from None
+            raise AnsibleParserError(f"{path} has no 'plugin' line. Begin the file with 'plugin: phala.cloud.phala'.") from None
         reason = " ".join(str(error).partition("The offending line")[0].split())
         raise AnsibleParserError(f"{path}: {reason}") from None
     if problems := [problem for name, value in config.items() if (problem := vault_problem(str(name), value))]:
@@ -74,8 +76,8 @@ def vault_problem(where: str, value: Any) -> str | None:
                 str(single)
             except Exception:  # core's own, or that of a text which is not UTF-8
                 return (
-                    f"{place}: the vaulted value cannot be opened: pass its password with --ask-vault-pass or"
-                    " --vault-password-file"
+                    f"{place}: the vaulted value cannot be decrypted. Pass its password with --ask-vault-pass or"
+                    " --vault-password-file."
                 )
     return None
 

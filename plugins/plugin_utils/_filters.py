@@ -29,7 +29,9 @@ OS_TYPES = ("dev", "prod")
 WITHOUT_COMMA = ("base_image", "instance_type", "kms_slug", "kms_type", "node", "region", "status")  # in no value of theirs
 SHOWN_ALWAYS = ("instance_type", "kms_type", "region")  # by every response that has fields of a known shape
 MAX_COMBINATIONS = 20  # of the lists in one entry
-NOT_FOR_EXCLUSION = {"search": "only the service can search, so it cannot exclude"}
+NOT_FOR_EXCLUSION = {
+    "search": "only the service can search, so 'search' cannot exclude CVMs. Use another filter, or a condition in host_filters."
+}
 
 
 class FilterReader:
@@ -64,9 +66,9 @@ class FilterReader:
         for position, entry in enumerate(given):
             where = f"{option}[{position}]"
             if not isinstance(entry, Mapping):
-                self._problems.append(f"{where}: expected a dictionary of filters, got {shown(entry)}")
+                self._problems.append(f"{where}: expected a dictionary of filters, got {shown(entry)}.")
             elif not entry:
-                self._problems.append(f"{where}: is empty, which would mean every CVM: remove it or write a filter")
+                self._problems.append(f"{where}: is empty, which would match every CVM. Remove it, or write a filter.")
             else:
                 filters.append(self.entry(entry, where, refused))
         return filters
@@ -80,7 +82,7 @@ class FilterReader:
                 rendered = self._render(where, value)
                 values = list(rendered) if _is_list(rendered) else [rendered]
             if not values:
-                raise OptionError(f"{where}: is an empty list: remove it or give it a value")
+                raise OptionError(f"{where}: is an empty list. Remove it, or write a value.")
         except OptionError as problem:
             self._problems.append(str(problem))
             return
@@ -219,16 +221,16 @@ def _is_list(value: Any) -> bool:
 
 def _value(where: str, name: str, value: Any) -> str:
     if value is None or (isinstance(value, str) and not value.strip()):
-        raise OptionError(f"{where}: is empty: remove it or give it a value")
+        raise OptionError(f"{where}: is empty. Remove it, or write a value.")
     if name == "listed":
         try:
             return "true" if boolean(value) else "false"
         except TypeError:
-            raise OptionError(f"{where}: expected true or false, got {shown(value)}") from None
+            raise OptionError(f"{where}: expected true or false, got {shown(value)}.") from None
     if name == "os_type" and str(value).lower() not in OS_TYPES:
-        raise OptionError(f"{where}: expected 'dev' or 'prod', got {shown(value)}")
+        raise OptionError(f"{where}: expected 'dev' or 'prod', got {shown(value)}.")
     if isinstance(value, str) and name in WITHOUT_COMMA and "," in value:
-        raise OptionError(f"{where}: {plain(value)!r} is one text: write a list, such as [{', '.join(plain(value).split(','))}]")
+        raise OptionError(f"{where}: {plain(value)!r} is one value. Write a list such as [{', '.join(plain(value).split(','))}]")
     if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
         return plain(str(value))
-    raise OptionError(f"{where}: expected text, got {shown(value)}: write it in quotes")
+    raise OptionError(f"{where}: expected text, got {shown(value)}. Write it in quotes.")

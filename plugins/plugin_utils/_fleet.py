@@ -15,7 +15,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp,
 from ansible_collections.phala.cloud.plugins.plugin_utils._cache import FleetCache, StoredFleet
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import unshown_nodes
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import service_queries
-from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, Report
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, Report, counted
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Account, Filter, Settings
 from ansible_collections.phala.cloud.plugins.plugin_utils._unmatched import find_unmatched, needs_options, report_unmatched
 
@@ -87,7 +87,7 @@ def _get_fleet(settings: Settings, store: Any, *, use_cache: bool, report: Repor
     except UnavailableError as error:
         if not stored or age is None or age > settings.cache.stale:
             raise
-        text = f"The inventory is {age:.0f} s old: the service cannot be reached and cache_stale allows it. {error}"
+        text = f"The inventory is {age:.0f} s old, because the service cannot be reached and cache_stale is set. {error}"
         report(Diagnostic(Level.WARNING, text))
         return _from_cache(stored, f"{urls} (stale cache, {age:.0f} s old)")
     cache.save(StoredFleet(fleet.apps, time.time(), fleet.options, fleet.warnings))
@@ -150,5 +150,6 @@ def _fetch_account(account: Account, settings: Settings, report: Report) -> Flee
         needs = needs_options(unmatched) or unshown_nodes(settings.queries, per_query)
         options = fetch_filter_options(client) if needs else {}
     seconds = time.monotonic() - started
-    origin = f"{name}{account.url} (network, {fetched.requests} requests, {fetched.retries} retries, {seconds:.2f} s)"
+    retries = f", {counted(fetched.retries, 'retry', 'retries')}" if fetched.retries else ""
+    origin = f"{name}{account.url} ({counted(fetched.requests, 'request')}{retries}, {seconds:.2f} s)"
     return Fleet(apps, _count(apps), origin, options, [f"{name}{fault}" for fault in fetched.faults])

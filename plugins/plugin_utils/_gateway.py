@@ -62,7 +62,8 @@ def refuse_shared_gateway(group: GatewayGroup, hosts: Iterable[Host], inventory:
     foreign = sorted(host.name for host in existing.get_hosts() if host.name not in own)
     if foreign:
         raise GatewayGroupError(
-            f"the group {group.name!r} has {foreign[0]!r} of another source, which would get the connection variables of {path}."
+            f"the group {group.name!r} contains {foreign[0]!r} of another source, which would get the connection variables of"
+            f" {path}."
             " Set another 'group' there, or rename the group of the other source."
         )
 
@@ -74,7 +75,7 @@ def refuse_gateway_group(settings: Settings, before: Before) -> None:
     """
     if other := before.gateways.get(settings.group):
         raise GatewayGroupError(
-            f"group: {settings.group!r} in {settings.path} is the group in which {other} keeps its connection variables. Choose"
+            f"group: {settings.group!r} in {settings.path} is the group with the connection variables of {other}. Choose"
             " another name."
         )
 
@@ -84,7 +85,7 @@ def openssl_problem(gateway: GatewaySettings) -> Iterator[Diagnostic]:
     command = gateway.openssl
     path = shutil.which(command)
     if path is None:
-        text = f"{command!r} was not found, and ssh needs it to reach the hosts: install OpenSSL"
+        text = f"{command!r} was not found, and ssh needs it to reach the hosts. Install OpenSSL."
         yield Diagnostic(Level.VERBOSE, text, option="gateway_openssl")
         return
     try:
@@ -96,5 +97,5 @@ def openssl_problem(gateway: GatewaySettings) -> Iterator[Diagnostic]:
     if version.startswith(b"LibreSSL"):
         text = f"{command!r} is LibreSSL, which cannot check the gateway's host name, so every tunnel fails"
         yield Diagnostic(
-            Level.WARNING, text, option="gateway_openssl", advice="Install OpenSSL and set gateway_openssl to its path"
+            Level.WARNING, text, option="gateway_openssl", advice="Install OpenSSL and set gateway_openssl to its path."
         )

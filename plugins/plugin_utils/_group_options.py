@@ -31,7 +31,7 @@ def group_name_problems(where: str, name: Any, group: Any, allowed: Collection[s
     :param group: the option ``group``
     """
     if not isinstance(name, str) or not name.strip():
-        yield f"{where}: expected the name of a group, got {shown(name)}: write it in quotes"
+        yield f"{where}: expected the name of a group, got {shown(name)}. Write it in quotes."
         return
     safe = to_safe_group_name(name, force=True, silent=True)
     if "{" not in name and name not in allowed and (is_reserved_name(name) or safe in (*NAMES_OF_GROUPS, f"{group}_gateway")):
@@ -45,8 +45,8 @@ def variable_name_problems(where: str, name: Any) -> Iterator[str]:
     """
     if not isidentifier(name) or name in NAMES_OF_JINJA:
         yield (
-            f"{where}: {name!r} cannot be a variable's name: use letters, digits and _, no digit at the start, and no word of"
-            " Jinja2 or Python"
+            f"{where}: {name!r} is not a valid variable name. Use letters, digits and '_', do not begin with a digit, and do"
+            " not use a word of Jinja2 or Python."
         )
     if name in NAMES_OF_VARIABLES:
         yield f"{where}.{name}: Ansible sets this variable itself. Choose another name, or set 'hostnames' for the host's name."

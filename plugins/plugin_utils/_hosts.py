@@ -111,7 +111,7 @@ def host_variables(
     left_out.update({name: CORE_KEY_LEFT_OUT for name in unsafe if name.startswith(CORE_KEY_PREFIX)})
     if not left_out and not unsafe:
         return marked, []
-    text = "left out fields whose names are not safe names of variables"
+    text = "Left out fields whose names are not valid variable names"
     return marked, [
         *(Diagnostic(Level.VERY_VERBOSE, text, subjects=(f"{name} of {cvm.label}",)) for name in unsafe if name not in left_out),
         *variables_left_out(left_out, cvm.label),
@@ -121,6 +121,9 @@ def host_variables(
 def variables_left_out(left_out: Mapping[str, str], label: str) -> list[Diagnostic]:
     """Return a warning for each variable or key of a host that is not published; the mapping says why."""
     return [Diagnostic(Level.WARNING, text, subjects=(f"{name} of {label}",)) for name, text in left_out.items()]
+
+
+_TO_SEPARATE = "To separate them, use keyed_groups, or remove the dimension from group_by."
 
 
 class GroupNames:
@@ -148,15 +151,20 @@ class GroupNames:
         values: dict[str, list[str]] = {}
         for (_dimension, value), name in self._names.items():
             values.setdefault(name, []).append(repr(value))
-        text = "different values make the same group name and share the group"
+        text = "Different values share a group, because they give the same group name"
         of_values = [
-            Diagnostic(Level.WARNING, text, subjects=(f"{name} ({', '.join(sorted(values[name]))})",))
+            Diagnostic(Level.WARNING, text, subjects=(f"{name} ({', '.join(sorted(values[name]))})",), advice=_TO_SEPARATE)
             for name in sorted(values)
             if len(values[name]) > 1
         ]
-        text = "different apps of one name share a group"
+        text = "Different apps with the same name share a group"
         of_apps = [
-            Diagnostic(Level.WARNING, text, subjects=(f"{name} (app_id {', '.join(sorted(self._apps[name].values()))})",))
+            Diagnostic(
+                Level.WARNING,
+                text,
+                subjects=(f"{name} (app_id {', '.join(sorted(self._apps[name].values()))})",),
+                advice=_TO_SEPARATE,
+            )
             for name in sorted(self._apps)
             if len(self._apps[name]) > 1 and len(values[name]) == 1
         ]

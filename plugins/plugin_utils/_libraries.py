@@ -34,9 +34,9 @@ def library_problem() -> str | None:
     if problem := version_problem(installed_versions()):
         return problem
     if isinstance(IMPORT_ERROR, ImportError):
-        return f"the Python package requests cannot be imported ({IMPORT_ERROR}): {install_advice('requests')}"
+        return f"the Python package requests cannot be imported ({IMPORT_ERROR}). {install_advice('requests')}"
     if IMPORT_ERROR:
-        return f"the Python package requests cannot be imported ({IMPORT_ERROR}): correct or unset SSLKEYLOGFILE"
+        return f"the Python package requests cannot be imported ({IMPORT_ERROR}). Correct or unset SSLKEYLOGFILE."
     return None
 
 
@@ -60,7 +60,7 @@ def version_problem(versions: Mapping[str, str]) -> str | None:
         minimum = MINIMUM_VERSIONS[package]
         if _release(installed) < _release(minimum):
             return (
-                f"the Python package {package} {installed} is too old, this plugin needs {minimum} or later:"
+                f"the Python package {package} {installed} is too old. This plugin needs {minimum} or later."
                 f" {install_advice(package, upgrade=True)}"
             )
     return None
@@ -72,7 +72,7 @@ def _release(text: str) -> tuple[int, ...]:
 
 def install_advice(package: str, *, upgrade: bool = False) -> str:
     """Return the ways to install a package for the Python that runs Ansible."""
-    verb = "upgrade" if upgrade else "install"
+    verb = "Upgrade" if upgrade else "Install"
     return f"{verb} it for {sys.executable} with one of: {'; '.join(_ways(package, upgrade=upgrade))}"
 
 

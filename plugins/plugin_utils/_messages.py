@@ -70,6 +70,11 @@ def listed(texts: Sequence[str]) -> str:
     return ", ".join(map(cut, texts[:MAX_SUBJECTS])) + (f" and {rest} more" if rest > 0 else "")
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return a count with its noun."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
 def cut(text: str, characters: int = MAX_CHARACTERS) -> str:
     """Return the beginning of a text, with ``...`` where it goes on, and ``?`` for what a terminal would act on."""
     printable = "".join(character if character.isprintable() else "?" for character in text[: characters + 1])

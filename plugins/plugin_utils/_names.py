@@ -20,10 +20,10 @@ MAX_LENGTH = 200  # of a name without digits
 NAMES_OF_CORE = frozenset({"all", "ungrouped", "_meta"})
 
 _TEXT = "Renamed hosts whose names were already taken"
-_REPLICAS = "They are replicas of one app. To choose the names, set hostnames, such as '{{ name }}-{{ vm_uuid[:8] }}'"
-_CHOOSE = "Set hostnames to choose the names yourself"
+_REPLICAS = "They are replicas of one app. To choose the names, set hostnames, such as '{{ name }}-{{ vm_uuid[:8] }}'."
+_CHOOSE = "Set hostnames to choose the names yourself."
 _NOBODY = f"No host has the plain name now. {_CHOOSE}"
-_OTHER = f"The plain name is that of a host of another source. {_CHOOSE}"
+_OTHER = f"A host of another source has the plain name. {_CHOOSE}"
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def listed_elsewhere(
     if renamed:
         text = "Hosts of another source have the name of a CVM, but are not that CVM"
         subjects = tuple(f"{plain} is not {', '.join(sorted(renamed[plain]))}" for plain in sorted(renamed))
-        yield Diagnostic(Level.WARNING, text, subjects=subjects, advice="Use the new names in the other source")
+        yield Diagnostic(Level.WARNING, text, subjects=subjects, advice="Use the new names in the other source.")
 
 
 def _kind(plain: str, taken: TakenNames, *, are_replicas: bool) -> tuple[Level, str]:

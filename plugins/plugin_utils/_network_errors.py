@@ -19,7 +19,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._route import Route, t
 def too_slow(url: str, seconds: float) -> UnavailableError:
     """Return the error for a request that did not end in time."""
     return UnavailableError(
-        f"GET {url}: no complete response within {seconds:g} s; check the network, or raise timeout or lower page_size",
+        f"GET {url}: no complete response within {seconds:g} s. Check the network, raise timeout, or lower page_size.",
         may_pass=True,
     )
 
@@ -38,22 +38,25 @@ def network_error(error: Exception, *, url: str, timeout: float, route: Route, m
         return ApiError(fault)
     if refused := _certificate_fault(causes):
         return UnavailableError(
-            f"GET {url}: the certificate of {host} was not accepted: {shown(refused, mask)};"
-            " set ca_path if a CA of your own signs it"
+            f"GET {url}: the certificate of {host} was not accepted: {shown(refused, mask)}. If your own CA signs it, set"
+            " ca_path."
         )
     if is_from(requests.Timeout, urllib3.exceptions.ReadTimeoutError, TimeoutError, TooSlowError):
         return too_slow(url, timeout)
     if is_from(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
         return UnavailableError(
-            f"GET {url}: the proxy did not connect: {reason}; check {route.proxy_source} and NO_PROXY", may_pass=True
+            f"GET {url}: the proxy did not connect: {reason}. Check {route.proxy_source} and NO_PROXY.", may_pass=True
         )
     if unknown := next((cause for cause in causes if isinstance(cause, socket.gaierror)), None):
         return UnavailableError(
-            f"GET {url}: the name {host} was not found: {_reason(unknown)}; check api_url, the network and DNS", may_pass=True
+            f"GET {url}: the host name {host} was not found: {_reason(unknown)}. Check api_url, the network and DNS.",
+            may_pass=True,
         )
     if any(isinstance(cause, ssl.SSLError) and "EOF" not in str(cause) for cause in causes):
-        return UnavailableError(f"GET {url}: no TLS connection: {reason}; check that api_url names an https port")
-    return UnavailableError(f"GET {url}: the connection failed: {reason}; check api_url and the network", may_pass=True)
+        return UnavailableError(
+            f"GET {url}: the TLS connection failed: {reason}. Check that the port of api_url is an https port."
+        )
+    return UnavailableError(f"GET {url}: the connection failed: {reason}. Check api_url and the network.", may_pass=True)
 
 
 def _certificate_fault(causes: Sequence[BaseException]) -> str:
@@ -65,7 +68,7 @@ def _certificate_fault(causes: Sequence[BaseException]) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(".")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from difflib import SequenceMatcher
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES
-from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import near, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import near, one_of, shown, suggest
 from ansible_collections.phala.cloud.plugins.plugin_utils._syntax import expression_problem
 
 # Names of other tools and plugins for what this plugin has under another name.
@@ -34,7 +34,7 @@ def unknown_option(name: object, options: Collection[str], filters: Collection[s
     place, nearest = _nearest(text, places)
     advice = {
         "options": f"Did you mean {nearest!r}?",
-        "filters": f"{nearest!r} is a filter: write it below 'filters'.",
+        "filters": f"{nearest!r} is a filter. Write it below 'filters'.",
         "variables": _condition(nearest),
     }.get(place, "See 'ansible-doc -t inventory phala.cloud.phala' for all options.")
     return f"unknown option {text!r}. {advice}"
@@ -47,8 +47,8 @@ def unknown_filter(name: object, known: Collection[str], options: Collection[str
     advice = {
         "filters": f"Did you mean {nearest!r}?",
         "variables": _condition(nearest),
-        "options": f"{nearest!r} is an option: write it at the top level.",
-    }.get(place, f"Choose from {', '.join(sorted(known))}.")
+        "options": f"{nearest!r} is an option. Write it at the top level.",
+    }.get(place, f"Choose {one_of(known)}.")
     return f"unknown filter {text!r}. {advice}"
 
 
@@ -58,15 +58,13 @@ def keyed_group_problems(where: str, entry: object, known: Collection[str]) -> I
     :param known: the keys that an entry may have
     """
     if not isinstance(entry, Mapping):
-        yield f"{where}: expected a dictionary with a 'key', got {shown(entry)}"
+        yield f"{where}: expected a dictionary with a 'key', got {shown(entry)}."
         return
     for name in entry:
         if name not in known:
-            nearest = near(name, known)
-            advice = f"Did you mean {nearest!r}?" if nearest else f"Choose from {', '.join(sorted(known))}."
-            yield f"{where}: unknown key {str(name)!r}. {advice}"
+            yield f"{where}: unknown key {str(name)!r}. {suggest(name, known)}"
     if not isinstance(entry.get("key"), str) or not entry["key"].strip():
-        yield f"{where}.key: expected a Jinja2 expression, got {shown(entry.get('key'))}: write it in quotes"
+        yield f"{where}.key: expected a Jinja2 expression, got {shown(entry.get('key'))}. Write it in quotes."
     elif problem := expression_problem(f"{where}.key", entry["key"]):
         yield problem
 
@@ -78,4 +76,4 @@ def _nearest(name: str, places: Mapping[str, Collection[str]]) -> tuple[str, str
 
 
 def _condition(variable: str) -> str:
-    return f"The service cannot filter by {variable!r}: write a condition in 'host_filters', such as 'phala_{variable} == ...'."
+    return f"The service cannot filter by {variable!r}. Write a condition in 'host_filters', such as 'phala_{variable} == ...'."

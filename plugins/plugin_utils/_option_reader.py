@@ -61,8 +61,8 @@ class OptionReader:
         """Return a number, and note a problem where it is out of range."""
         value: int = self.option(name)
         if value < minimum or (maximum is not None and value > maximum):
-            bounds = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
-            self.problems.append(f"{name}: {value} is out of range, it takes {bounds}")
+            bounds = f"{minimum} or more" if maximum is None else f"a number from {minimum} to {maximum}"
+            self.problems.append(f"{name}: {value} is out of range. Choose {bounds}.")
         return value
 
     def existing_path(self, name: str) -> str | None:
@@ -71,7 +71,7 @@ class OptionReader:
         if path and self.config.get(name) is not None:  # one from the environment is relative to the working folder
             path = unfrackpath(plain(self.config[name]), follow=False, basedir=os.path.dirname(os.path.abspath(self.path)))
         if path and not os.path.exists(path):
-            self.problems.append(f"{name}: there is no {path}")
+            self.problems.append(f"{name}: {path} does not exist. Correct the path.")
         return path
 
     def text(self, name: str) -> str | None:
@@ -90,7 +90,7 @@ class OptionReader:
         if value is None or value == "":
             return None
         if isinstance(value, (bool, float, list, dict)):
-            raise OptionError(f"{name}: expected text, got {kind_of(value)}: write it in quotes")
+            raise OptionError(f"{name}: expected text, got {kind_of(value)}. Write it in quotes.")
         result = self.rendered(name, value)
         if result is None or result == "":
             raise empty_template(name, str(value))
@@ -106,7 +106,7 @@ class OptionReader:
             if isinstance(entry, str) and entry.strip():
                 texts.append(entry)
             else:
-                self.problems.append(f"{name}[{position}]: expected {expected}, got {shown(entry)}")
+                self.problems.append(f"{name}[{position}]: expected {expected}, got {shown(entry)}.")
         return texts
 
     def rendered(self, where: str, value: Any) -> Any:

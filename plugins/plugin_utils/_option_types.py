@@ -42,8 +42,8 @@ def type_problem(name: str, definition: Mapping[str, Any], value: Any) -> str | 
     expected, fits = _TYPES.get(str(definition.get("type")), ("a value", _anything))
     if not fits(value):
         got = kind_of(value) if name == "api_key" else shown(value)  # it holds the key, in whatever type
-        advice = ": write it in quotes" if definition.get("type") == "str" and isinstance(value, (bool, float)) else ""
-        return f"{name}: expected {expected}, got {got}{advice}"
+        advice = " Write it in quotes." if definition.get("type") == "str" and isinstance(value, (bool, float)) else ""
+        return f"{name}: expected {expected}, got {got}.{advice}"
     choices = definition.get("choices")
     if not choices:
         return None
@@ -51,14 +51,20 @@ def type_problem(name: str, definition: Mapping[str, Any], value: Any) -> str | 
         value = [single.strip() for single in value.split(",")]  # as core does
     for single in value if isinstance(value, list) else [value]:
         if single not in choices:
-            return f"{name}: {single!r} is not possible: {suggest(single, choices)}"
+            return f"{name}: invalid value {single!r}. {suggest(single, choices)}"
     return None
 
 
 def suggest(name: Any, known: Iterable[str]) -> str:
-    """Return the known name that was probably meant, or all of them."""
+    """Ask whether the nearest known name was meant, or return the names to choose from."""
     nearest = near(name, known)
-    return f"did you mean {nearest!r}?" if nearest else f"known are {', '.join(sorted(known))}"
+    return f"Did you mean {nearest!r}?" if nearest else f"Choose {one_of(known)}."
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Return names in quotes, as those of which the user chooses one."""
+    *others, last = map(repr, sorted(names))
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def near(name: Any, known: Iterable[str]) -> str | None:

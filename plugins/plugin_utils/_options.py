@@ -173,10 +173,10 @@ class _SettingsReader(OptionReader):
         wanted = self.text("profile")
         given = self.text("api_key") if is_in_file or not (profile_in_file and wanted) else None
         if is_in_file and profile_in_file and wanted:
-            text = f"{self.path}: profile {wanted!r} is not used, because api_key is set too"
+            text = f"{self.path}: profile: {wanted!r} is not used, because api_key is also set. Remove one of them."
             self.diagnostics.append(Diagnostic(Level.WARNING, text))
         if is_in_file and not given:
-            raise OptionError("api_key: is empty: remove it or give it a value")
+            raise OptionError("api_key: is empty. Remove it, or write a value.")
         wanted_by = "profile" if profile_in_file else self.source("profile")
         if not given:
             return profile_key(*choose_profile(wanted, wanted_by), os.environ)
@@ -206,7 +206,7 @@ class _SettingsReader(OptionReader):
     def _version(self) -> str:
         version = plain(self.option("api_version") or "")  # requests 2.28.0 refuses marked text in a header
         if not re.fullmatch(r"[A-Za-z0-9.-]+", version):
-            self.problems.append(f"api_version: {version!r} is no version, write one such as '2026-01-21'")
+            self.problems.append(f"api_version: {version!r} is not a version. Write one such as '2026-01-21'.")
         return version
 
     def _cache(self) -> CacheSettings:
@@ -243,12 +243,12 @@ class _SettingsReader(OptionReader):
     def _hostnames(self, prefix: str, suffix: str) -> tuple[str, ...]:
         entries = tuple(self.texts("hostnames", "a core variable's name or a Jinja2 template"))
         if not self.option("hostnames"):
-            self.problems.append("hostnames: is empty: name at least one variable, such as 'name'")
+            self.problems.append("hostnames: is empty. Write at least one entry, such as 'name'.")
         known = {f"{prefix}{name}{suffix}": name for name in CORE_VARIABLES} | {name: name for name in CORE_VARIABLES}
         for entry in entries:
             if entry not in known and "{" not in entry:
                 self.problems.append(
-                    f"hostnames: {entry!r} is no core variable: {suggest(entry, known)}; a template is written '{{{{ ... }}}}'"
+                    f"hostnames: {entry!r} is not a core variable. {suggest(entry, known)} Write a template as '{{{{ ... }}}}'."
                 )
             elif entry not in known and (problem := template_problem("hostnames", entry)):
                 self.problems.append(problem)
@@ -259,10 +259,13 @@ class _SettingsReader(OptionReader):
         prefix, suffix = self.option("hostvars_prefix") or "", self.option("hostvars_suffix") or ""
         if not re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", prefix) or prefix.startswith("ansible_"):
             self.problems.append(
-                f"hostvars_prefix: {prefix!r} cannot begin a variable's name: use letters, digits and _, not 'ansible_'"
+                f"hostvars_prefix: {prefix!r} is not a valid beginning of a variable name. Use letters, digits and '_', and do"
+                " not begin with a digit or 'ansible_'."
             )
         if not re.fullmatch(r"[A-Za-z0-9_]*", suffix):
-            self.problems.append(f"hostvars_suffix: {suffix!r} cannot end a variable's name: use letters, digits and _")
+            self.problems.append(
+                f"hostvars_suffix: {suffix!r} is not a valid end of a variable name. Use letters, digits and '_'."
+            )
         return prefix, suffix
 
     def _group(self) -> str:
@@ -270,11 +273,14 @@ class _SettingsReader(OptionReader):
         beginnings = [f"{self._group_prefix()}{dimension}_" for dimension in self.option("group_by") or ()]
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", group) or is_reserved_name(group):
             self.problems.append(
-                f"group: {group!r} cannot name the group of all CVMs: use letters, digits and _, not 'all', 'ungrouped',"
-                " '_meta' or a name of this machine"
+                f"group: {group!r} is not a valid name for the group of all hosts. Use letters, digits and '_', and not 'all',"
+                " 'ungrouped', '_meta' or a name of this machine."
             )
         elif taken := [beginning for beginning in beginnings if group.startswith(beginning)]:
-            self.problems.append(f"group: {group!r} would be taken for a group of group_by, whose names begin {taken[0]!r}")
+            self.problems.append(
+                f"group: {group!r} looks like a group of group_by, whose names begin with {taken[0]!r}. Choose another name,"
+                " or set group_prefix."
+            )
         return group
 
     def _group_prefix(self) -> str:
@@ -284,11 +290,14 @@ class _SettingsReader(OptionReader):
     def _gateway(self) -> GatewaySettings:
         domain = self.attempt(lambda: self.text("gateway_domain"))
         if domain and split_domain(domain) is None:
-            self.problems.append(f"gateway_domain: {domain!r} is no domain name such as 'gateway.example.org' or '...:8443'")
+            self.problems.append(
+                f"gateway_domain: {domain!r} is not a domain. Write one such as 'gateway.example.org' or"
+                " 'gateway.example.org:8443'."
+            )
         ssh_user = self.attempt(lambda: self.text("ssh_user"))
         allowed = self._allowed_domains()
         if domain and allowed and (parts := split_domain(domain)) and not is_within(parts[0], allowed):
-            self.problems.append(f"gateway_domain: {domain!r} is neither one of allowed_gateway_domains nor below one")
+            self.problems.append(f"gateway_domain: {domain!r} is not in allowed_gateway_domains. Correct one of the two options.")
         return GatewaySettings(
             domain=domain,
             port=self.integer("gateway_port", 1, 65535),
@@ -307,7 +316,9 @@ class _SettingsReader(OptionReader):
             domain = str(self.attempt(partial(self.rendered, where, entry)) or "")
             parts = split_domain(domain)
             if parts is None or parts[1] is not None:
-                self.problems.append(f"{where}: {domain!r} is not a plain domain such as 'example.org', without port or wildcard")
+                self.problems.append(
+                    f"{where}: {domain!r} is not a domain without port and wildcard. Write one such as 'example.org'."
+                )
             else:
                 domains.append(parts[0])
         return tuple(domains)
@@ -347,7 +358,7 @@ class _SettingsReader(OptionReader):
         for variable, expression in (self.option(name) or {}).items():
             if not isinstance(expression, kinds):
                 self.problems.append(
-                    f"{name}.{variable}: expected a Jinja2 expression, got {shown(expression)}: write it in quotes"
+                    f"{name}.{variable}: expected a Jinja2 expression, got {shown(expression)}. Write it in quotes."
                 )
             elif isinstance(expression, str) and (problem := expression_problem(f"{name}.{variable}", expression)):
                 self.problems.append(problem)

@@ -55,9 +55,7 @@ def read_page(client: Client, request: Request) -> tuple[Response, Page]:
     if known and known.digest == response.digest:
         return response, known
     if fault := _page_fault(response.content, request.number):
-        raise ApiError(
-            f"GET {response.url}: the response is not what the service describes: {fault}. Check api_url and api_version."
-        )
+        raise ApiError(f"GET {response.url}: the response is invalid: {fault}. Check api_url and api_version.")
     return response, _to_page(response, with_states=request.with_states)
 
 

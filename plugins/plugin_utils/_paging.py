@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Response, UnavailableError
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import parameters
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import counted
 from ansible_collections.phala.cloud.plugins.plugin_utils._pages import PATH, Identity, Page, Request, read_page
 from ansible_collections.phala.cloud.plugins.plugin_utils._proof import (
     Reading,
@@ -113,7 +114,8 @@ class AppList:
             self.page_count = count_pages(page.total, page, self.page_size)
             if self.page_count > MAX_PAGES:
                 raise ApiError(
-                    f"GET {self.url}: the service counts {page.total} apps, and its first page shows {len(page.apps)}. That"
+                    f"GET {self.url}: the service counts {counted(page.total, 'app')}, and its first page shows"
+                    f" {len(page.apps)}. That"
                     f" makes {self.page_count} pages, but a query may have at most {MAX_PAGES}. Check api_url, or set filters."
                 )
 
@@ -202,13 +204,13 @@ class _Fetch:
             self._note(f"Tried again: {retry}")
         position = f"Page {request.number} of {app_list.page_count} of {app_list.url}"
         unchanged = ", unchanged" if page is request.known else ""
-        self._note(f"{position}: {len(page.apps)} apps in {response.seconds:.2f} s{unchanged}")
+        self._note(f"{position}: {counted(len(page.apps), 'app')} in {response.seconds:.2f} s{unchanged}")
 
     def _check_contradiction(self, reading: Reading, previous: Reading | None) -> None:
         position = find_contradiction(reading, previous)
         if position is not None:
             raise ApiError(
-                f"GET {self._lists[position].url}: the service contradicts itself, in two reads alike:"
-                f" {reading.shown[position].fault}. The plugin never returns a partial inventory. Run the command again later,"
-                " and tell the service's support if this stays."
+                f"GET {self._lists[position].url}: the service contradicts itself in two reads:"
+                f" {reading.shown[position].fault}. The plugin never returns a partial inventory. Run the command again later."
+                " If it fails again, report it to the service's support."
             )

@@ -41,7 +41,9 @@ def _project_profile(path: str) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise ProjectFileError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
+        raise ProjectFileError(
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}. Correct the file."
+        ) from None
     profile = _parsed(path, text).get("profile")
     if profile is not None and not isinstance(profile, str):
         raise ProjectFileError(f"{path}: profile is {profile!r}. Write the name of a profile in quotes.")

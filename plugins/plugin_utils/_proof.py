@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import counted
 from ansible_collections.phala.cloud.plugins.plugin_utils._pages import Identity, Page
 
 
@@ -147,16 +148,16 @@ def _claim_fault(pages: Mapping[int, Page], page_size: int) -> str | None:
     for page in pages.values():
         count = count_pages(page.total, pages[1], page_size)
         if page.page_count > count:
-            return f"it counts {page.total} apps on {page.page_count} pages, but they fit on {count}"
+            return f"it counts {counted(page.total, 'app')} on {counted(page.page_count, 'page')}, but they fit on {count}"
     return None
 
 
 def _count_fault(totals: Collection[int], shown: int, different: int) -> str | None:
     if len(totals) > 1:
-        return f"it counted {min(totals)} apps on one page and {max(totals)} on another"
+        return f"it counts {counted(min(totals), 'app')} on one page and {max(totals)} on another"
     (total,) = totals
     if shown == different == total:
         return None
-    return f"it counts {total} apps, but its pages show {shown}" + (
+    return f"it counts {counted(total, 'app')}, but its pages show {shown}" + (
         f", of which {different} are different" * (shown != different)
     )

@@ -73,6 +73,6 @@ def _refuse_loops(inventory: Any, families: Iterable[tuple[str | None, str]]) ->
 
 def _loop(group: str, parent: str) -> GroupLoopError:
     return GroupLoopError(
-        f"the group {group!r} cannot be a child of {parent!r}, which descends from it: change the names of groups by"
-        " group_prefix, or by prefix, separator or parent_group of keyed_groups"
+        f"the group {group!r} cannot be a child of {parent!r}, which is its descendant. Change the group names with"
+        " group_prefix, or with prefix, separator or parent_group of keyed_groups."
     )

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, Mask, UnavailableError, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import listed
 from ansible_collections.phala.cloud.plugins.plugin_utils._patience import MAX_RETRY_AFTER, read_retry_after
 
 if TYPE_CHECKING:
     import requests
 
 RETRIED_STATUSES = frozenset((429, *range(500, 600)))
-SHOWN_ENTRIES = 5  # of each list in an error
-SHOWN_CHARACTERS = 1000  # of all that the service says
 LONGEST_WAIT = 10**9  # seconds to show; a service may ask for any number
 
 _ABOUT_KEY = re.compile(r"\b(?:api[ _-]?)?keys?\b|\btokens?\b|\b(?:un)?authenticat", re.IGNORECASE)
@@ -44,38 +43,41 @@ def refusal(response: requests.Response, body: bytes, *, key_source: str, mask: 
     said = read_error(body)
     status, url = response.status_code, response.url
     request_id = response.headers.get("X-Request-ID") or said.request_id
-    suffix = _summary(said, response, body, mask)
-    suffix += f" (request id {shown(request_id, mask)})" if request_id else ""
+    details = _summary(said, response, body, mask)
+    details += f" (request id {shown(request_id, mask)})" if request_id else ""
     if status not in RETRIED_STATUSES:
-        return ApiError(f"{status} from {url}: {_advice(response, said, key_source, mask)}{suffix}")
+        reason, advice = _reason(response, said, key_source, mask)
+        return ApiError(f"{status} from {url}: {reason}{details}. {advice}")
     wait = read_retry_after(response.headers)
     reason = "too many requests" if status == 429 else "the service is not available now"
     if wait is not None and wait > MAX_RETRY_AFTER:
-        reason += f"; it asks to wait {min(wait, LONGEST_WAIT):.0f} s, more than the {MAX_RETRY_AFTER} s that the plugin waits"
+        reason += f", and it asks to wait {min(wait, LONGEST_WAIT):.0f} s, but the plugin waits at most {MAX_RETRY_AFTER} s"
     return UnavailableError(
-        f"{status} from {url}: {reason}; try again later{suffix}",
+        f"{status} from {url}: {reason}{details}. Try again later.",
         may_pass=True,
         retry_after=wait,
         is_throttled=status == 429 or wait is not None,
     )
 
 
-def _advice(response: requests.Response, said: ServiceError, key_source: str, mask: Mask) -> str:
+def _reason(response: requests.Response, said: ServiceError, key_source: str, mask: Mask) -> tuple[str, str]:
+    """Return why a request was refused, and what to do."""
     status = response.status_code
     if status == 401 or (status == 403 and said.is_json and _ABOUT_KEY.search(said.message)):
-        return (
-            f"the API key from {key_source} was refused; check that it is complete, not revoked, and made for"
-            f" {urlsplit(response.url).hostname}"
-        )
+        advice = f"Check that the key is complete, not revoked, and made for {urlsplit(response.url).hostname}."
+        return f"the API key from {key_source} was refused", advice
     if status == 403 and not said.is_json:
-        return "a proxy or firewall in front of the service refused the request; check api_url and the proxy settings"
+        return "a proxy or firewall in front of the service refused the request", "Check api_url and the proxy settings."
     if 300 <= status < 400:
         target = shown(response.headers.get("Location"), mask)
-        return f"redirects are not followed, because the API key would go along; it points to {target}: correct api_url"
+        reason = (
+            f"the response redirects to {target}, and the plugin does not follow redirects, because it would send the API key"
+        )
+        return reason, "Correct api_url."
     return {
-        404: "there is no such endpoint; check api_url, which ends in /api/v1 for the service itself",
-        422: "the service does not accept the query; correct the filters, page_size or api_version",
-    }.get(status, "the service refused the request")
+        404: ("there is no such endpoint", "Check api_url. The one of the service itself ends in /api/v1."),
+        422: ("the service does not accept the query", "Correct the filters, page_size or api_version."),
+    }.get(status, ("the service refused the request", "Check api_url, or ask the service's support."))
 
 
 def _summary(said: ServiceError, response: requests.Response, body: bytes, mask: Mask) -> str:
@@ -87,8 +89,8 @@ def _summary(said: ServiceError, response: requests.Response, body: bytes, mask:
     parts = [": ".join(shown(text, mask) for text in (said.code, said.message) if text)]
     for title, texts in (("details", said.details), ("suggestions", said.suggestions), ("see", said.links)):
         if texts:
-            parts.append(f"{title}: {', '.join(shown(text, mask) for text in texts[:SHOWN_ENTRIES])}")
-    text = shown("; ".join(filter(None, parts)), mask, limit=SHOWN_CHARACTERS)
+            parts.append(f"{title}: {listed([mask(text) for text in texts])}")
+    text = "; ".join(filter(None, parts))
     return f" (the service says: {text})" if text else ""
 
 

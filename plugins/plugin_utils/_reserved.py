@@ -47,5 +47,5 @@ class GroupRenamer:
         if subjects:
             text = "Renamed groups whose names are reserved for this machine, for Ansible or for hosts of another source"
             yield Diagnostic(
-                Level.WARNING, text, subjects=tuple(subjects), advice="To choose the names, set a prefix in keyed_groups"
+                Level.WARNING, text, subjects=tuple(subjects), advice="To choose the names, set a prefix in keyed_groups."
             )

@@ -44,8 +44,8 @@ def read_body(response: requests.Response, *, deadline: float, mask: Mask) -> by
         body += piece
         if len(body) > MAX_BODY_BYTES:
             raise ApiError(
-                f"GET {response.url}: the response is larger than {MAX_BODY_BYTES // 1024**2} MiB, so it is not from the service;"
-                " check api_url"
+                f"GET {response.url}: the response is larger than {MAX_BODY_BYTES // 1024**2} MiB, so it is not from the"
+                " service. Check api_url."
             )
     return bytes(body)
 
@@ -66,8 +66,8 @@ def _unpacked(pieces: Iterator[bytes], response: requests.Response, mask: Mask) 
     if encoding in ("gzip", "x-gzip"):
         return _gunzipped(pieces, lambda reason: _broken(response.url, f"gzip ({reason})"))
     raise ApiError(
-        f"GET {response.url}: the response is encoded as {shown(encoding, mask)}, but only gzip was asked for: a server in"
-        " between changed it; check api_url and the proxy settings"
+        f"GET {response.url}: the response is encoded as {shown(encoding, mask)}, but the plugin requests gzip, so a server in"
+        " between changed it. Check api_url and the proxy settings."
     )
 
 
@@ -89,7 +89,7 @@ def _gunzipped(pieces: Iterator[bytes], fault: Callable[[str], ApiError]) -> Ite
 
 
 def _broken(url: str, what: str) -> ApiError:
-    return ApiError(f"GET {url}: the response is broken {what}; run the command again", may_pass=True)
+    return ApiError(f"GET {url}: the response is broken {what}. Run the command again.", may_pass=True)
 
 
 # JSON
@@ -114,8 +114,8 @@ def parse_json(body: bytes, *, url: str, content_type: str, mask: Mask) -> tuple
         if "json" in content_type.lower():
             raise _broken(url, f"JSON ({type(error).__name__}, {len(body)} bytes)") from error
         raise ApiError(
-            f"GET {url}: the response is {shown(content_type, mask) or 'of no content type'}, not JSON: something in between"
-            " responded, such as a proxy or a login page; check api_url and the proxy settings"
+            f"GET {url}: the response is {shown(content_type, mask) or 'of no content type'}, not JSON. A server in between"
+            " responded, such as a proxy or a login page. Check api_url and the proxy settings."
         ) from error
     return content, tuple(_unfit_warnings(url, unfit))
 
@@ -149,5 +149,5 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _unfit_warnings(url: str, unfit: list[str]) -> Iterator[str]:
     if unfit:
-        more = f" and {len(unfit) - 1} more" if len(unfit) > 1 else ""
-        yield f"GET {url}: the number that begins with {unfit[0]}{more} does not fit 64 bits and is null in the inventory"
+        more = f" ({len(unfit) - 1} more)" if len(unfit) > 1 else ""
+        yield f"GET {url}: the number that begins with {unfit[0]} does not fit 64 bits, so it is null in the inventory{more}"

@@ -97,19 +97,19 @@ def check_proxy(route: Route, adapter: HTTPAdapter) -> None:
     except ValueError:
         raise _unusable_proxy(route, "it is not a URL") from None  # the cause shows the password, and ansible-core shows causes
     if not host:
-        raise _unusable_proxy(route, "it names no host")
+        raise _unusable_proxy(route, "it has no host")
     try:
         adapter.proxy_manager_for(url)
     except requests.exceptions.InvalidSchema:
         advice = install_advice("requests[socks]")
-        raise ApiError(f"{route.proxy_source}: a SOCKS proxy needs the Python package PySocks; {advice}") from None
+        raise ApiError(f"{route.proxy_source}: a SOCKS proxy needs the Python package PySocks. {advice}") from None
 
 
 def _unusable_proxy(route: Route, reason: str) -> ApiError:
     """Return the error without any part of the URL: where it is wrong, its password may be anywhere."""
     return ApiError(
-        f"{route.proxy_source}: the URL of the proxy cannot be used: {reason}; write it as http://host:port or"
-        " http://user:password@host:port, and write the characters # / ? [ ] @ of a password as %23 %2F %3F %5B %5D %40"
+        f"{route.proxy_source}: the URL of the proxy is invalid: {reason}. Write it as http://host:port or"
+        " http://user:password@host:port. In the password, write the characters # / ? [ ] @ as %23 %2F %3F %5B %5D %40."
     )
 
 
@@ -123,8 +123,8 @@ def tls_fault(route: Route) -> str | None:
             _load_certificates(route.verify)
     except OSError as error:  # ssl.SSLError is one, too
         return (
-            f"{route.verify_source}: {route.verify} cannot be used ({error.strerror or error}); name a file of PEM certificates"
-            " that you can read, or a folder of them"
+            f"{route.verify_source}: {route.verify} cannot be used ({error.strerror or error}). Set it to a file of PEM"
+            " certificates that you can read, or to a folder of them."
         )
     key_log = os.environ.get("SSLKEYLOGFILE")
     try:
@@ -132,7 +132,7 @@ def tls_fault(route: Route) -> str | None:
             with open(key_log, "ab"):
                 pass
     except OSError as error:
-        return f"SSLKEYLOGFILE: {key_log} cannot be written ({error.strerror}); correct or unset the variable"
+        return f"SSLKEYLOGFILE: {key_log} cannot be written ({error.strerror}). Correct or unset the variable."
     return None
 
 

@@ -52,9 +52,9 @@ def empty_template(where: str, template: str) -> OptionError:
     """Return the error of a template that gives an empty text."""
     if names := _OF_ENVIRONMENT.findall(template):
         listed = " and ".join(names)
-        return OptionError(f"{where}: its template gives an empty text. Set the environment variable {listed}.")
+        return OptionError(f"{where}: the template gives an empty text. Set the environment variable {listed}.")
     return OptionError(
-        f"{where}: its template gives an empty text. Pass the variable with -e NAME=VALUE, or correct the template."
+        f"{where}: the template gives an empty text. Pass the variable with -e NAME=VALUE, or correct the template."
     )
 
 
@@ -75,9 +75,9 @@ def _undefined(where: str, template: str, error: Exception, variables: Mapping[s
     if missing:
         reason = f"{' and '.join(map(repr, missing))} {'is' if len(missing) == 1 else 'are'} undefined"
     else:
-        reason = "a part of its template is undefined" if is_secret(where) else first_sentence(error)
-    ways = "use -e @FILE, a vaulted value in this file, or PHALA_CLOUD_API_KEY" if is_secret(where) else "use -e NAME=VALUE"
-    return f"{where}: {reason}. {_NO_GROUP_VARS}: {ways}."
+        reason = "a part of the template is undefined" if is_secret(where) else first_sentence(error)
+    ways = "Use -e @FILE, a vaulted value in this file, or PHALA_CLOUD_API_KEY" if is_secret(where) else "Use -e NAME=VALUE"
+    return f"{where}: {reason}. {_NO_GROUP_VARS}. {ways}."
 
 
 def _unknown_names(template: str, variables: Mapping[str, Any]) -> list[str]:
@@ -92,7 +92,7 @@ def _failed(where: str, error: Exception) -> str:
         return f"{where}: {first_sentence(error)}. Correct the template, or pass the variable with -e NAME=VALUE."
     cause = _lookup_failure(error)
     if cause is None:
-        return f"{where}: its template fails with {_name(error)}. Correct the template."
+        return f"{where}: the template fails with {_name(error)}. Correct the template."
     return f"{where}: a lookup failed: {cause}. Check its arguments, and that its collection and Python packages are installed."
 
 

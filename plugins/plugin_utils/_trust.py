@@ -20,7 +20,7 @@ except ImportError:  # before 2.19 text without a mark is trusted
 
 OVERRIDE_HEADER = "#jinja2:"  # at the start of a text it sets other delimiters for that text
 CORE_KEY_PREFIX = "__ansible_"  # an Ansible that reads --list treats an object with such a key as one of its own
-CORE_KEY_LEFT_OUT = f"left out keys that begin with {CORE_KEY_PREFIX}, which are Ansible's own"
+CORE_KEY_LEFT_OUT = f"Left out keys that begin with {CORE_KEY_PREFIX}, which Ansible reserves"
 MAX_DEPTH = 64  # core walks variables by recursion on every output; far below its limit, far above any real response
 
 
@@ -59,7 +59,7 @@ class Marker:
             try:
                 marked[name] = self._mark_variable(value)
             except UnpublishableError as reason:
-                left_out[name] = f"left out variables that have {reason}"
+                left_out[name] = f"Left out variables that have {reason}"
         return marked, left_out
 
     def _mark_variable(self, value: Any) -> Any:

@@ -42,7 +42,7 @@ def decrypted(value: Any) -> Any:
 def unrendered_template(name: str, value: Any) -> str | None:
     """Return what is wrong with an option that looks like a template but is not rendered."""
     if name in NOT_RENDERED and isinstance(value, str) and ("{" in value or "}" in value):
-        return f"{name}: {plain(value)!r} looks like a template, but this option does not accept one: write the text itself"
+        return f"{name}: {plain(value)!r} looks like a template, but this option does not accept one. Write the text itself."
     return None
 
 

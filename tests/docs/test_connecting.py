@@ -461,6 +461,6 @@ def test_text_is_taken_as_an_address_or_not_as_the_page_says(
             assert address == NO_ADDRESS
             assert bool(quiet.warnings) == (change.get("status") != "stopped")
             said = (*verbose.warnings, *verbose.displayed)
-            assert any("no ansible_host, because" in line and "web-1" in line for line in said)
+            assert any("No ansible_host, because" in line and "web-1" in line for line in said)
     assert set(by_first_column("Text")) == set(TEXTS)
     simulator.fleet = FLEET

@@ -251,7 +251,7 @@ def cached(trouble: Trouble) -> None:
 
 def other_name(trouble: Trouble) -> None:
     (trouble.folder / "cloud.yml").write_text("plugin: phala.cloud.phala\n", encoding="utf-8")
-    trouble.displayed += load(["cloud.yml"], verbosity=3).displayed
+    trouble.displayed += load(["cloud.yml"]).displayed
 
 
 def without_key_log(trouble: Trouble) -> None:
@@ -310,169 +310,176 @@ REPLICAS = App(name="pair", cvms=(Cvm(name="one", instance_id=None), Cvm(name="t
 
 CASES: Mapping[str, Provoke] = {
     # The file
-    "… holds no dictionary: begin it with 'plugin: phala.cloud.phala'": list_for_enabled_plugin,
+    "… does not contain a dictionary. Begin the file with 'plugin: phala.cloud.phala'.": list_for_enabled_plugin,
     "… specifies unknown plugin 'phala.cloud.phala'": without_collection,
     "inventory source '…' could not be verified by inventory plugin 'phala.cloud.phala'": other_name,
-    "… has no 'plugin' line: begin it with 'plugin: phala.cloud.phala'": without_plugin_line,
+    "… has no 'plugin' line. Begin the file with 'plugin: phala.cloud.phala'.": without_plugin_line,
     "… has … problems:": given(regoin="US-WEST-1", page_size=500),
     "unknown option '…'. Did you mean '…'?": given(filter={"region": "US-WEST-1"}),
-    "…: expected …, got …": given(page_size="many"),
-    "…: '…' is not possible: did you mean '…'?": given(connect_with="gatway"),
-    "…: … is out of range, it takes from … to …": given(page_size=500),
-    "…: expected a Jinja2 expression, got …: write it in quotes": given(compose={"one": 1}),
-    "compose: … cannot be a variable's name: use letters, digits and _, no digit at the start, and no word of Jinja2 or Python": (
-        given(compose={"a-b": "1"})
-    ),
+    "…: expected …, got ….": given(page_size="many"),
+    "…: invalid value '…'. Did you mean '…'?": given(connect_with="gatway"),
+    "…: … is out of range. Choose a number from … to ….": given(page_size=500),
+    "…: expected a Jinja2 expression, got …. Write it in quotes.": given(compose={"one": 1}),
+    "compose: … is not a valid variable name. Use letters, digits and '_', do not begin with a digit, and do not use a word"
+    " of Jinja2 or Python.": (given(compose={"a-b": "1"})),
     "compose.…: Ansible sets this variable itself. Choose another name, or set 'hostnames' for the host's name.": given(
         compose={"inventory_hostname": "phala_name"}
     ),
-    "…: expected the name of a group, got …: write it in quotes": given(groups={1: "true"}),
+    "…: expected the name of a group, got …. Write it in quotes.": given(groups={1: "true"}),
     "…: '…' is reserved for this machine, for Ansible or for the gateway. Choose another name.": given(
         groups={"localhost": "true"}
     ),
-    "…: '…' looks like a template, but this option does not accept one: write the text itself": given(group="{{ team }}"),
-    "…: the vaulted value cannot be opened: pass its password with --ask-vault-pass or --vault-password-file": given(VAULTED),
-    "gateway_domain: '…' is neither one of allowed_gateway_domains nor below one": given(
+    "…: '…' looks like a template, but this option does not accept one. Write the text itself.": given(group="{{ team }}"),
+    "…: the vaulted value cannot be decrypted. Pass its password with --ask-vault-pass or --vault-password-file.": given(VAULTED),
+    "gateway_domain: '…' is not in allowed_gateway_domains. Correct one of the two options.": given(
         gateway_domain="gateway.example.com", allowed_gateway_domains=["example.org"]
     ),
-    "allowed_gateway_domains[…]: expected a domain such as 'example.org', got …": given(allowed_gateway_domains=[1]),
-    "allowed_gateway_domains[…]: '…' is not a plain domain such as 'example.org', without port or wildcard": given(
+    "allowed_gateway_domains[…]: expected a domain such as 'example.org', got ….": given(allowed_gateway_domains=[1]),
+    "allowed_gateway_domains[…]: '…' is not a domain without port and wildcard. Write one such as 'example.org'.": given(
         allowed_gateway_domains=["*.example.org"]
     ),
-    "keyed_groups[…]: expected a dictionary with a 'key', got …": given(keyed_groups=["region"]),
-    "keyed_groups[…].key: expected a Jinja2 expression, got …: write it in quotes": given(keyed_groups=[{"prefix": "region"}]),
+    "keyed_groups[…]: expected a dictionary with a 'key', got ….": given(keyed_groups=["region"]),
+    "keyed_groups[…].key: expected a Jinja2 expression, got …. Write it in quotes.": given(keyed_groups=[{"prefix": "region"}]),
     "keyed_groups[…]: unknown key '…'. Did you mean '…'?": given(keyed_groups=[{"key": "phala_region", "seperator": "-"}]),
-    "unknown option '…'. '…' is a filter: write it below 'filters'.": given(region="US-WEST-1"),
+    "unknown option '…'. '…' is a filter. Write it below 'filters'.": given(region="US-WEST-1"),
     "…: is blank. Write at least one filter, or remove the option.": given("exclude_filters:\n"),
-    "api_version: '…' is no version, write one such as '2026-01-21'": given(api_version="newest one"),
-    "hostvars_prefix: '…' cannot begin a variable's name: use letters, digits and _, not 'ansible_'": given(
-        hostvars_prefix="ansible_"
+    "api_version: '…' is not a version. Write one such as '2026-01-21'.": given(api_version="newest one"),
+    "hostvars_prefix: '…' is not a valid beginning of a variable name. Use letters, digits and '_', and do not begin"
+    " with a digit or 'ansible_'.": given(hostvars_prefix="ansible_"),
+    "hostvars_suffix: '…' is not a valid end of a variable name. Use letters, digits and '_'.": given(hostvars_suffix="-x"),
+    "group: '…' is not a valid name for the group of all hosts. Use letters, digits and '_', and not 'all',"
+    " 'ungrouped', '_meta' or a name of this machine.": given(group="all"),
+    "group: '…' looks like a group of group_by, whose names begin with '…'. Choose another name, or set group_prefix.": given(
+        group="region_all"
     ),
-    "hostvars_suffix: '…' cannot end a variable's name: use letters, digits and _": given(hostvars_suffix="-x"),
-    "group: '…' cannot name the group of all CVMs: use letters, digits and _, not 'all', 'ungrouped', '_meta' or a name of"
-    " this machine": given(group="all"),
-    "group: '…' would be taken for a group of group_by, whose names begin '…'": given(group="region_all"),
-    "gateway_domain: '…' is no domain name such as 'gateway.example.org' or '...:8443'": given(
+    "gateway_domain: '…' is not a domain. Write one such as 'gateway.example.org' or 'gateway.example.org:8443'.": given(
         gateway_domain="https://gateway.example.org"
     ),
-    "ca_path: there is no …": given(ca_path="/nowhere/ca.pem"),
-    "gateway_ca_path: there is no …": given(gateway_ca_path="/nowhere/ca.pem"),
-    "…: '…' is undefined. group_vars and host_vars are not known when an inventory is read: …": given(
+    "ca_path: … does not exist. Correct the path.": given(ca_path="/nowhere/ca.pem"),
+    "gateway_ca_path: … does not exist. Correct the path.": given(gateway_ca_path="/nowhere/ca.pem"),
+    "…: '…' is undefined. group_vars and host_vars are not known when an inventory is read. …": given(
         filters={"region": "{{ target }}"}
     ),
     "…: …. Correct the template, or pass the variable with -e NAME=VALUE.": given(filters={"region": "{{ 1 / 0 }}"}),
-    "…: its template gives an empty text. Set the environment variable ….": given(api_key="{{ lookup('env', 'UNSET') }}"),
+    "…: the template gives an empty text. Set the environment variable ….": given(api_key="{{ lookup('env', 'UNSET') }}"),
     "api_key: a lookup failed: …. Check its arguments, and that its collection and Python packages are installed.": given(
         api_key="{{ lookup('file', '/nowhere/key') }}"
     ),
-    "api_key: its template fails with …. Correct the template.": given(api_key="{{ 'x' | from_json }}"),
+    "api_key: the template fails with …. Correct the template.": given(api_key="{{ 'x' | from_json }}"),
     "api_key: expected text, got …. Let the template select the key, such as with '| first' or '.api_key'.": given(
         api_key="{{ ['a'] }}"
     ),
-    "unknown filter '…'. The service cannot filter by '…': write a condition in 'host_filters', such as 'phala_… == ...'.": given(
+    "unknown filter '…'. The service cannot filter by '…'. Write a condition in 'host_filters', such as 'phala_… == ...'.": given(
         filters={"vcpu": 4}
     ),
-    "…: its template gives an empty text. Pass the variable with -e NAME=VALUE, or correct the template.": given(
+    "…: the template gives an empty text. Pass the variable with -e NAME=VALUE, or correct the template.": given(
         gateway_domain="{{ '' }}"
     ),
-    "cache: true keeps nothing between runs, because cache_plugin is '…'. Set cache_plugin: ansible.builtin.jsonfile, and"
-    " cache_connection to a folder, or remove 'cache: true'": given(cache=True),
-    "cache: the inventory cache cannot be opened, so the service is asked: …": given(
-        **{**JSONFILE, "cache_connection": "phala.yml/folder"}
-    ),
+    "cache: true keeps nothing between runs, because cache_plugin is '…'. Set cache_plugin: ansible.builtin.jsonfile,"
+    " and cache_connection to a folder, or remove 'cache: true'.": given(cache=True),
+    "cache: the inventory cache cannot be opened, so the plugin asks the service: …. Check cache_plugin and"
+    " cache_connection.": given(**{**JSONFILE, "cache_connection": "phala.yml/folder"}),
     "… the file names phala.cloud.phala, which does not read it, because its name does not end in phala.yml or phala.yaml. Rename"
     " the file.": other_name,
     # Filters
     "…: unknown filter '…'. Did you mean '…'?": given(filters={"regoin": "US-WEST-1"}),
-    "…: is empty: remove it or give it a value": given(filters={"region": ""}),
-    "…: is an empty list: remove it or give it a value": given(filters={"region": []}),
-    "…: is empty, which would mean every CVM: remove it or write a filter": given(include_filters=[{}]),
-    "…: expected a dictionary of filters, got …": given(exclude_filters=["prod7"]),
-    "…: expected text, got …: write it in quotes": given(filters={"base_image": 0.5}),
-    "unknown filter '…'. '…' is an option: write it at the top level.": given(filters={"timeout": 5}),
-    "…: '…' is one text: write a list, such as […]": given(filters={"region": "US-WEST-1,US-EAST-1"}),
+    "…: is empty. Remove it, or write a value.": given(filters={"region": ""}),
+    "…: is an empty list. Remove it, or write a value.": given(filters={"region": []}),
+    "…: is empty, which would match every CVM. Remove it, or write a filter.": given(include_filters=[{}]),
+    "…: expected a dictionary of filters, got ….": given(exclude_filters=["prod7"]),
+    "…: expected text, got …. Write it in quotes.": given(filters={"base_image": 0.5}),
+    "unknown filter '…'. '…' is an option. Write it at the top level.": given(filters={"timeout": 5}),
+    "…: '…' is one value. Write a list such as […]": given(filters={"region": "US-WEST-1,US-EAST-1"}),
     "filters with lists of … make … combinations, and at most … are possible. Use shorter lists, or conditions in"
     " host_filters.": given(filters={"node": [f"prod{number}" for number in range(21)]}),
-    "…: the result has … hosts, and min_hosts requires …. Check the filters and the account, or lower min_hosts.": given(
-        min_hosts=100
-    ),
-    "…: expected true or false, got …": given(filters={"listed": "maybe"}),
-    "exclude_filters[…].search: only the service can search, so it cannot exclude": given(exclude_filters=[{"search": "web"}]),
+    "…: the result has …, and min_hosts is …. Check the filters and the account, or lower min_hosts.": given(min_hosts=100),
+    "…: expected true or false, got ….": given(filters={"listed": "maybe"}),
+    "exclude_filters[…].search: only the service can search, so 'search' cannot exclude CVMs. Use another filter, or a"
+    " condition in host_filters.": given(exclude_filters=[{"search": "web"}]),
     'exclude_filters[…].… cannot be decided: the response does not show a CVM\'s …. Set api_version: "2025-10-28", which does, or'
     " use another filter.": given(exclude_filters=[{"kms_slug": "kms-phala-prod7"}]),
-    "host_filters[…]: expected a Jinja2 condition such as 'phala_vcpu >= 4', got …": given(host_filters=[""]),
-    "host_filters: '…' failed: …; write variables with their hostvars_prefix, such as 'phala_status'": given(
+    "host_filters[…]: expected a Jinja2 condition such as 'phala_vcpu >= 4', got ….": given(host_filters=[""]),
+    "host_filters: '…' failed: …. Write variables with their hostvars_prefix, such as 'phala_status'.": given(
         host_filters=["vcpu >= 4"]
     ),
-    "host_filters: '…' failed: …": given(host_filters=["phala_kms_id + 1 > 4"]),
-    "host_filters: '…' gave …, neither true nor false: write a comparison, such as 'phala_is_dev is true' or"
-    " '(phala_vcpu or 0) >= 4'": given(host_filters=["phala_vcpu"]),
+    "host_filters: '…' failed: …. Correct it, or write a default where a value may be null.": given(
+        host_filters=["phala_kms_id + 1 > 4"]
+    ),
+    "host_filters: '…' returned …, which is not true or false. Write a comparison such as 'phala_is_dev is true' or"
+    " '(phala_vcpu or 0) >= 4'.": given(host_filters=["phala_vcpu"]),
     "….…: '…' matched no CVM; there are …": given(filters={"region": "US-WST-1"}),
     "….…: '…' matched no CVM; there are …. A filter has no wildcards. Write the whole value, or a condition in host_filters.": (
         given(filters={"region": "US-*"})
     ),
     "exclude_filters[…].…: '…' matched no CVM. Did you mean '…'?": given(exclude_filters=[{"region": "US-WST-1"}]),
     "The account has no CVM that matches these filters: …": holding(filters={"region": "x", "node": "y"}),
-    "No hosts: of the CVMs that the service returned, …. Correct the filters. -vv shows what each CVM does not match": given(
-        exclude_filters=[{"os_type": ["dev", "prod"]}]
-    ),
-    "No hosts: no CVM of … meets all host_filters. Correct the conditions. -vv shows which one fails": given(
+    "No hosts: all CVMs that the service returned are left out (…). Correct the filters. -vv shows what each CVM does"
+    " not match.": given(exclude_filters=[{"os_type": ["dev", "prod"]}]),
+    "No hosts: no CVM matches all host_filters (… checked). Correct the conditions. -vv shows which one is false.": given(
         host_filters=["phala_vcpu > 1000"]
     ),
-    "….os_type: expected 'dev' or 'prod', got …": given(filters={"os_type": "test"}),
+    "….os_type: expected 'dev' or 'prod', got ….": given(filters={"os_type": "test"}),
     # Names and groups
     "… failed for every host (…). Correct the expression, or remove it.": given(groups={"web": "'web' in phala_nme"}),
-    "compose.… failed for every host (…). Correct the name of the variable, or write a text in quotes of its own:"
-    " \"'…'\".": given(compose={"ansible_user": "admin"}),
+    "compose.… failed for every host (…). Correct the name of the variable. To set a text, put it in quotes: \"'…'\".": given(
+        compose={"ansible_user": "admin"}
+    ),
     "…: '…' is not a Jinja2 expression: …": given(compose={"a": "{{ phala_name }}"}),
     "hostnames: '…' is not a Jinja2 template: …": given(hostnames=["{{ name"]),
-    "hostnames: is empty: name at least one variable, such as 'name'": given(hostnames=[]),
-    "hostnames[…]: expected a core variable's name or a Jinja2 template, got …": given(hostnames=[1]),
-    "hostnames: '…' is no core variable: did you mean '…'?; a template is written '{{ ... }}'": given(hostnames=["nam"]),
-    "hostnames: '…' failed: …": given(hostnames=["{{ colour }}"], strict=True),
-    "the group '…' cannot be a child of '…', which descends from it: change the names of groups by group_prefix, or by prefix,"
-    " separator or parent_group of keyed_groups": given(
+    "hostnames: is empty. Write at least one entry, such as 'name'.": given(hostnames=[]),
+    "hostnames[…]: expected a core variable's name or a Jinja2 template, got ….": given(hostnames=[1]),
+    "hostnames: '…' is not a core variable. Did you mean '…'? Write a template as '{{ ... }}'.": given(hostnames=["nam"]),
+    "hostnames: '…' failed: …. Correct it, or write a default where a value may be null.": given(
+        hostnames=["{{ colour }}"], strict=True
+    ),
+    "the group '…' cannot be a child of '…', which is its descendant. Change the group names with group_prefix, or"
+    " with prefix, separator or parent_group of keyed_groups.": given(
         keyed_groups=[{"key": "'phala'", "prefix": "", "separator": "", "parent_group": "status_running"}]
     ),
-    "Renamed hosts whose names were already taken: …. No host has the plain name now. Set hostnames to choose the names"
-    " yourself": holding(ONE, TWO),
-    "Renamed hosts whose names were already taken: …. The plain name is that of a host of another source. Set hostnames to choose"
-    " the names yourself": beside({"api_key": OTHER_KEY}, App(name="other", cvms=(Cvm(name="shop"),))),
-    "'…' is the name of a host and of a group that groups or keyed_groups make for it, whatever the host is called: set a prefix"
-    " in keyed_groups.": naming_the_next,
-    "different apps of one name share a group: …": holding(
+    "Renamed hosts whose names were already taken: …. No host has the plain name now. Set hostnames to choose the"
+    " names yourself.": holding(ONE, TWO),
+    "Renamed hosts whose names were already taken: …. A host of another source has the plain name. Set hostnames to"
+    " choose the names yourself.": beside({"api_key": OTHER_KEY}, App(name="other", cvms=(Cvm(name="shop"),))),
+    "'…' is the name of a host and of a group that groups or keyed_groups make for it, whatever the host is"
+    " called. Set a prefix in keyed_groups.": naming_the_next,
+    "Different apps with the same name share a group: …. To separate them, use keyed_groups, or remove the dimension"
+    " from group_by.": holding(
         App(name="a", cvms=(Cvm(name="a"),)), App(name="a", app_id="b", cvms=(Cvm(name="b"),)), group_by=["app"]
     ),
-    "Renamed groups whose names are reserved for this machine, for Ansible or for hosts of another source: …. To choose the"
-    " names, set a prefix in keyed_groups": holding(App(name="localhost", cvms=(Cvm(name="a"),)), keyed_groups=BY_APP_NAME),
-    "different values make the same group name and share the group: …": holding(
+    "Renamed groups whose names are reserved"
+    " for this machine, for Ansible or for"
+    " hosts of another source: …. To choose"
+    " the names, set a prefix in"
+    " keyed_groups.": holding(App(name="localhost", cvms=(Cvm(name="a"),)), keyed_groups=BY_APP_NAME),
+    "Different values share a group, because they give the same group name: …. To separate them, use keyed_groups,"
+    " or remove the dimension from group_by.": holding(
         App(name="a", cvms=(Cvm(name="a", node="prod-7"),)), App(name="b", cvms=(Cvm(name="b", node="prod_7"),))
     ),
-    "hosts of another source are in '…' now, with its variables, by groups that it shares; set group_prefix: …": beside(
+    "Groups of another source are now in '…', so that its variables apply to their hosts: …. Set group_prefix.": beside(
         "[status_running]\nmachine\n"
     ),
-    "Hosts of another source have the name of a CVM, but are not that CVM: … is not …. Use the new names in the other source": (
+    "Hosts of another source have the name of a CVM, but are not that CVM: … is not …. Use the new names in the other source.": (
         beside("[databases]\nsame\n", ONE, TWO)
     ),
-    "CVMs take over hosts of another source that have their own connection: …. Rename those hosts, or set hostnames": beside(
-        "[databases]\nsame ansible_host=192.0.2.7\n", ONE
-    ),
-    "… lists CVMs that … has listed with other connection settings; those of … apply: …. Leave the CVMs out of one of the files,"
-    " or connect in the same way in both": beside({}, ssh_port=2222, group="others"),
+    "CVMs take over hosts of another source that have their own connection variables: …. Rename those hosts, or set"
+    " hostnames.": beside("[databases]\nsame ansible_host=192.0.2.7\n", ONE),
+    "… lists CVMs that … lists with other connection settings. Those of … apply: …. Leave the CVMs out of one of the"
+    " files, or connect in the same way in both.": beside({}, ssh_port=2222, group="others"),
     "the group '…' has other connection variables from …, and … would change how its hosts are reached. Set another 'group' in"
     " one of the files.": beside({"api_key": OTHER_KEY}, ssh_user="deploy"),
-    "the group '…' has '…' of another source, which would get the connection variables of …. Set another 'group' there, or rename"
+    "the group '…' contains '…' of another source, which would get the connection variables of …. Set another 'group' there,"
+    " or rename"
     " the group of the other source.": beside("[phala_gateway]\nmachine\n"),
-    "group: '…' in … is the group in which … keeps its connection variables. Choose another name.": beside(
+    "group: '…' in … is the group with the connection variables of …. Choose another name.": beside(
         {"api_key": OTHER_KEY}, group="phala_gateway"
     ),
-    "left out keys that begin with __ansible_, which are Ansible's own: …": holding(
+    "Left out keys that begin with __ansible_, which Ansible reserves: …": holding(
         App(name="a", cvms=(Cvm(name="a", extra={"__ansible_unsafe": 1}),))
     ),
-    "left out variables that have …: …": holding(App(name="a", cvms=(Cvm(name="a", extra={"deep": deep(70)}),))),
+    "Left out variables that have …: …": holding(App(name="a", cvms=(Cvm(name="a", extra={"deep": deep(70)}),))),
     # The API key
-    "there is no API key, and no home folder: set api_key or PHALA_CLOUD_API_KEY, or run 'phala login' with PHALA_CLOUD_DIR"
-    " set": without_home,
+    "there is no API key, and no home folder. Set api_key or PHALA_CLOUD_API_KEY, or run 'phala login' with"
+    " PHALA_CLOUD_DIR set.": without_home,
     "… is not valid TOML: …. Correct it, or set profile or PHALA_CLOUD_PROFILE.": in_project("profile = "),
     "… cannot be read, because this Python has no tomllib. Install the Python package tomli, or set profile or"
     " PHALA_CLOUD_PROFILE.": in_project("profile = 'work'", parsers=False),
@@ -480,27 +487,29 @@ CASES: Mapping[str, Provoke] = {
     "the profile's base URL is not used for the key from …: …": in_project("profile = ", api_key=KEY),
     "…: the key of … belongs to … and is not sent to …. Set the api_key of that service, or use a profile with this"
     " api_prefix.": logged_in({"work": PROFILE}, profile="work", api_url="https://other.example.org"),
-    "there is no API key: set api_key or PHALA_CLOUD_API_KEY, or run 'phala login' (which writes …)": without_key,
-    "api_key: is empty: remove it or give it a value": given(api_key=""),
-    "…: the API key holds a blank, a line break or a character outside ASCII: copy it again, as one word": given(api_key="a b"),
-    "profile: there is no …: run 'phala login'": given(profile="work"),
-    "… cannot be read: …": unreadable_credentials,
-    "… is not valid JSON: run 'phala login' again to write it anew": logged_in(content="{"),
-    "… holds no profiles: run 'phala login' again to write it anew": logged_in(content="{}"),
-    "… has schema_version …; this version of the collection reads 1: set api_key or PHALA_CLOUD_API_KEY instead": logged_in(
+    "there is no API key. Set api_key or PHALA_CLOUD_API_KEY, or run 'phala login', which writes ….": without_key,
+    "api_key: is empty. Remove it, or write a value.": given(api_key=""),
+    "…: the API key contains a space, a line break or a character outside ASCII. Copy it again, as one word.": given(
+        api_key="a b"
+    ),
+    "profile: … does not exist. Run 'phala login'.": given(profile="work"),
+    "… cannot be read: …. Correct the file or its permissions.": unreadable_credentials,
+    "… is not valid JSON. Run 'phala login' again, which rewrites the file.": logged_in(content="{"),
+    "… contains no profiles. Run 'phala login' again, which rewrites the file.": logged_in(content="{}"),
+    "… has schema_version …, and this version of the collection reads 1. Set api_key or PHALA_CLOUD_API_KEY instead.": logged_in(
         {"work": PROFILE}, schema=2
     ),
-    "… has no profile '…': did you mean '…'?": logged_in({"work": PROFILE}, profile="wrk"),
-    "profile '…' of … has no token: run 'phala login' for it again": logged_in({"work": {}}),
-    "profile '…' is not used, because api_key is set too": given(api_key=KEY, profile="work"),
-    "… from …: the API key from … was refused; check that it is complete, not revoked, and made for … (the service says: …)"
-    " (request id …)": given(api_key="phak_of-nobody"),
+    "… has no profile '…'. Did you mean '…'?": logged_in({"work": PROFILE}, profile="wrk"),
+    "profile '…' of … has no token. Run 'phala login' for this profile again.": logged_in({"work": {}}),
+    "profile: '…' is not used, because api_key is also set. Remove one of them.": given(api_key=KEY, profile="work"),
+    "… from …: the API key from … was refused (the service says: …) (request id …). Check"
+    " that the key is complete, not revoked, and made for ….": given(api_key="phak_of-nobody"),
     # Several accounts
-    "…: does not go together with 'accounts'. Move it into the entries.": given(profile="work", accounts=[{"name": "a"}]),
+    "…: cannot be used with 'accounts'. Move it into the entries.": given(profile="work", accounts=[{"name": "a"}]),
     "accounts: is empty. Write at least one entry with a 'name' and an 'api_key' or a 'profile'.": given(accounts=[]),
-    "accounts[…]: expected a dictionary with a 'name', got …": given(accounts=["work"]),
+    "accounts[…]: expected a dictionary with a 'name', got ….": given(accounts=["work"]),
     "accounts[…]: unknown key '…'. Did you mean '…'?": given(accounts=[{"name": "a", "api_keys": KEY}]),
-    "accounts[…].name: expected the account's name, got …: write a text of your choice": given(accounts=[{"api_key": KEY}]),
+    "accounts[…].name: expected the account's name, got …. Write a text of your choice.": given(accounts=[{"api_key": KEY}]),
     "accounts[…].name: '…' is the name of two accounts. Choose another name.": given(
         accounts=[{"name": "a", "api_key": KEY}, {"name": "a", "api_key": OTHER_KEY}]
     ),
@@ -509,139 +518,145 @@ CASES: Mapping[str, Provoke] = {
     ),
     "accounts[…]: the account '…' has no key. Set 'api_key' or 'profile'.": given(accounts=[{"name": "a"}]),
     # The URL
-    "…: '…' is no URL, write one such as 'https://cloud-api.phala.com/api/v1'": in_environment("PHALA_CLOUD_API_PREFIX", "phala"),
-    "…: holds a user name or password: remove it, the API key is sent apart": given(api_url="https://me:secret@example.org/"),
-    "…: '…' must end with the path: remove the part from '?' or '#' on": given(api_url="https://example.org/?a=b"),
-    "…: '…' would send the API key unencrypted to another machine: use https": given(api_url="http://example.org/api/v1"),
-    "404 from …: there is no such endpoint; check api_url, which ends in /api/v1 for the service itself (the service says: …)"
-    " (request id …)": answered(Status(404)),
-    "… from …: redirects are not followed, because the API key would go along; it points to …: correct api_url (request id …)": (
-        answered(Redirect("https://example.org/"))
+    "…: '…' is not a URL. Write one such as 'https://cloud-api.phala.com/api/v1'.": in_environment(
+        "PHALA_CLOUD_API_PREFIX", "phala"
     ),
-    "403 from …: a proxy or firewall in front of the service refused the request; check api_url and the proxy settings (the"
-    " response says: …)": answered(Blocked()),
-    "GET …: the response is …, not JSON: something in between responded, such as a proxy or a login page; check api_url and the"
-    " proxy settings": answered(Html()),
-    "GET …: the response is encoded as …, but only gzip was asked for: a server in between changed it; check api_url and the"
-    " proxy settings": answered(Body(b"{}", headers={"content-encoding": "deflate"})),
-    "GET …: the response is not what the service describes: …. Check api_url and api_version.": answered(Body(b"[]")),
+    "…: the URL contains a user name or password. Remove them: the plugin sends the API key in a header.": given(
+        api_url="https://me:secret@example.org/"
+    ),
+    "…: '…' has a query or a fragment. Remove the part that begins with '?' or '#'.": given(api_url="https://example.org/?a=b"),
+    "…: '…' would send the API key unencrypted to another machine. Use https.": given(api_url="http://example.org/api/v1"),
+    "404 from …: there is no such endpoint (the service says: …) (request id …). Check api_url. The"
+    " one of the service itself ends in /api/v1.": answered(Status(404)),
+    "… from …: the response redirects to …, and the plugin does not follow redirects, because it would send the API key"
+    " (request id …). Correct api_url.": (answered(Redirect("https://example.org/"))),
+    "403 from …: a proxy or firewall in front of the service refused the request (the response says: …)."
+    " Check api_url and the proxy settings.": answered(Blocked()),
+    "GET …: the response is …, not JSON. A server in between responded, such as a proxy or a login page. Check"
+    " api_url and the proxy settings.": answered(Html()),
+    "GET …: the response is encoded as …, but the plugin requests gzip, so a server in between changed it. Check"
+    " api_url and the proxy settings.": answered(Body(b"{}", headers={"content-encoding": "deflate"})),
+    "GET …: the response is invalid: …. Check api_url and api_version.": answered(Body(b"[]")),
     "…/apps: the response has a form that this version of the collection does not know: …. Check api_url and api_version, or"
     " update the collection.": holding({"app_id": "a", "cvms": [{"uid": 1}]}),
-    "GET …: the response is larger than … MiB, so it is not from the service; check api_url": answered(HugeBody(65, gzip=True)),
+    "GET …: the response is larger than … MiB, so it is not from the service. Check api_url.": answered(HugeBody(65, gzip=True)),
     # The service and the way there
-    "the Python package requests cannot be imported (…): install it for … with one of: …": without_requests,
-    "the Python package requests cannot be imported (…): correct or unset SSLKEYLOGFILE": without_key_log,
-    "the Python package … … is too old, this plugin needs … or later: upgrade it for … with one of: …": with_old_requests,
-    "…: … cannot be used (…); name a file of PEM certificates that you can read, or a folder of them": given(
+    "the Python package requests cannot be imported (…). Install it for … with one of: …": without_requests,
+    "the Python package requests cannot be imported (…). Correct or unset SSLKEYLOGFILE.": without_key_log,
+    "the Python package … … is too old. This plugin needs … or later. Upgrade it for … with one of: …": with_old_requests,
+    "…: … cannot be used (…). Set it to a file of PEM certificates that you can read, or to a folder of them.": given(
         api_url="https://127.0.0.1:9/api/v1", ca_path="phala.yml"
     ),
-    "SSLKEYLOGFILE: … cannot be written (…); correct or unset the variable": in_environment(
+    "SSLKEYLOGFILE: … cannot be written (…). Correct or unset the variable.": in_environment(
         "SSLKEYLOGFILE", "/nowhere/keys", api_url="https://127.0.0.1:9/api/v1"
     ),
-    "GET …: the connection failed: …; check api_url and the network (tried … times)": given(api_url=CLOSED, retries=1),
-    "GET …: the name … was not found: …; check api_url, the network and DNS": unknown_name,
-    "GET …: the proxy did not connect: …; check … and NO_PROXY": in_environment(
+    "GET …: the connection failed: …. Check api_url and the network. The plugin tried … times.": given(api_url=CLOSED, retries=1),
+    "GET …: the host name … was not found: …. Check api_url, the network and DNS.": unknown_name,
+    "GET …: the proxy did not connect: …. Check … and NO_PROXY.": in_environment(
         "HTTPS_PROXY", "http://127.0.0.1:9", api_url="https://nowhere.example.org/api/v1"
     ),
-    "…: the URL of the proxy cannot be used: …; write it as http://host:port or http://user:password@host:port, and write the"
-    " characters # / ? [ ] @ of a password as %23 %2F %3F %5B %5D %40": in_environment(
+    "…: the URL of the proxy is invalid: …. Write it as http://host:port or http://user:password@host:port."
+    " In the password, write the characters # / ? [ ] @ as %23 %2F %3F %5B %5D %40.": in_environment(
         "HTTPS_PROXY", "ftp://proxy.example.org", api_url="https://nowhere.example.org/api/v1"
     ),
-    "…: a SOCKS proxy needs the Python package PySocks; …": through_socks,
-    "GET …: no TLS connection: …; check that api_url names an https port": (
+    "…: a SOCKS proxy needs the Python package PySocks. …": through_socks,
+    "GET …: the TLS connection failed: …. Check that the port of api_url is an https port.": (
         lambda trouble: trouble.load(api_url=trouble.simulator.url.replace("http:", "https:"))
     ),
-    "GET …: the certificate of … was not accepted: …; set ca_path if a CA of your own signs it": tls_with_unknown_ca,
-    "GET …: no complete response within … s; check the network, or raise timeout or lower page_size": answered(Hang(), timeout=1),
-    "GET …: the response is broken JSON (…, … bytes); run the command again": answered(Body(b'{"dstack_apps": [')),
-    "GET …: the response is broken gzip (…); run the command again": answered(
+    "GET …: the certificate of … was not accepted: …. If your own CA signs it, set ca_path.": tls_with_unknown_ca,
+    "GET …: no complete response within … s. Check the network, raise timeout, or lower page_size.": answered(Hang(), timeout=1),
+    "GET …: the response is broken JSON (…, … bytes). Run the command again.": answered(Body(b'{"dstack_apps": [')),
+    "GET …: the response is broken gzip (…). Run the command again.": answered(
         Body(b"no gzip", headers={"content-encoding": "gzip"})
     ),
-    "429 from …: too many requests; try again later (the service says: …) (request id …)": answered(Status(429)),
-    "… from …: the service is not available now; try again later (the service says: …) (request id …)": answered(Status(503)),
-    "… from …: …; it asks to wait … s, more than the 30 s that the plugin waits; try again later (the service says: …)"
-    " (request id …)": answered(Status(429, retry_after=600)),
-    "422 from …: the service does not accept the query; correct the filters, page_size or api_version (the service says: …)"
-    " (request id …)": answered(Status(422)),
-    "… from …: the service refused the request (the service says: …) (request id …)": answered(Status(418)),
-    "GET …: the service contradicts itself, in two reads alike: …. The plugin never returns a partial inventory. Run the command"
-    " again later, and tell the service's support if this stays.": answered(EMPTY_PAGE, page=2, page_size=1),
+    "429 from …: too many requests (the service says: …) (request id …). Try again later.": answered(Status(429)),
+    "… from …: the service is not available now (the service says: …) (request id …). Try again later.": answered(Status(503)),
+    "… from …: …, and it asks to wait … s, but the plugin waits at most 30 s (the"
+    " service says: …) (request id …). Try again later.": answered(Status(429, retry_after=600)),
+    "422 from …: the service does not accept the query (the service says: …) (request id …). Correct"
+    " the filters, page_size or api_version.": answered(Status(422)),
+    "… from …: the service refused the request (the service says: …) (request id …). Check api_url, or"
+    " ask the service's support.": answered(Status(418)),
+    "GET …: the service contradicts itself in two reads: …. The plugin never returns a partial inventory. Run the"
+    " command again later. If it fails again, report it to the service's support.": answered(EMPTY_PAGE, page=2, page_size=1),
     "GET …: the app list changed during all 6 reads, so it may be incomplete (in the last read, …). Run the command"
     " again.": changing_always,
-    "GET …: the service counts … apps, and its first page shows …. That makes … pages, but a query may have at most 10000. Check"
+    "GET …: the service counts …, and its first page shows …. That makes … pages, but a query may have at most 10000. Check"
     " api_url, or set filters.": answered(Replace("total", 10**12)),
     "two CVMs have the … …: … and …. Leave one of them out with exclude_filters.": holding(
         App(name="a", cvms=(Cvm(name="a", vm_uuid="1"),)), App(name="b", cvms=(Cvm(name="b", vm_uuid="1"),))
     ),
-    "GET …: the number that begins with … does not fit 64 bits and is null in the inventory": holding(
+    "GET …: the number that begins with … does not fit 64 bits, so it is null in the inventory": holding(
         App(name="a", cvms=(Cvm(name="a", extra={"huge": 2**70}),))
     ),
     "…: still waiting after 30 s …": waiting_long,
     # The cache
-    "The inventory is … s old: the service cannot be reached and cache_stale allows it. …": stale_cache,
-    "cache_stale does nothing while the cache is off: set 'cache: true' too": given(cache_stale=60),
-    "The inventory cache cannot be read, so the service is asked: …": spoiled_cache(lambda _text: "{"),
-    "The inventory cache holds a damaged entry, so the service is asked.": spoiled_cache(
+    "The inventory is … s old, because the service cannot be reached and cache_stale is set. …": stale_cache,
+    "cache_stale does nothing, because the cache is off. Set 'cache: true' as well.": given(cache_stale=60),
+    "The inventory cache cannot be read, so the plugin asks the service: …. Check the options of the cache.": spoiled_cache(
+        lambda _text: "{"
+    ),
+    "The inventory cache has a damaged entry, so the plugin asks the service. Check the options of the cache.": spoiled_cache(
         lambda text: text.replace("web-1", "web-9")
     ),
-    "The inventory cache cannot be written, so the next run asks the service again: …": unwritable_cache,
+    "The inventory cache cannot be written, so the next run asks the service again: …. Check the options of"
+    " the cache.": unwritable_cache,
     # Addresses
-    "no ansible_host, because its gateway domain is not a domain name: …": holding(
+    "No ansible_host, because the gateway domain is not a domain name: …": holding(
         App(name="a", cvms=(Cvm(name="a", gateway_domain="-o ProxyCommand=x"),))
     ),
-    "no ansible_host, because its … is not a hexadecimal number: …": holding(
+    "No ansible_host, because the … is not a hexadecimal number: …": holding(
         App(name="a", cvms=(Cvm(name="a", instance_id="a;b"),))
     ),
-    "no ansible_host, because the API names no gateway domain and gateway_domain is not set: …. Set gateway_domain": given(
+    "No ansible_host, because the API gives no gateway domain, and gateway_domain is not set: …. Set gateway_domain.": given(
         api_version="2025-10-28", verbosity=1
     ),
-    "no ansible_host, because it has no instance id, and its app has other CVMs: …. Refresh the instance id through the service,"
-    " then run the command again": holding(REPLICAS, verbosity=1),
-    "no ansible_host, because its gateway is disabled: …. Enable the gateway of the CVM in the service": holding(
+    "No ansible_host, because the CVM has no instance id, and its app has other CVMs: …. Refresh the instance id"
+    " through the service, then run the command again.": holding(REPLICAS, verbosity=1),
+    "No ansible_host, because the gateway of the CVM is disabled: …. Enable the gateway of the CVM in the service.": holding(
         App(name="a", cvms=(Cvm(name="a", base_image="dstack-dev-0.5.7", gateway_enabled=False),))
     ),
-    "no ansible_host, because its gateway domain is not one of allowed_gateway_domains, or below one: …": given(
+    "No ansible_host, because the gateway domain is not in allowed_gateway_domains: …": given(
         allowed_gateway_domains=["example.com"]
     ),
-    "gateway_openssl: '…' is LibreSSL, which cannot check the gateway's host name, so every tunnel fails. Install OpenSSL and set"
-    " gateway_openssl to its path": with_libressl,
+    "gateway_openssl: '…' is LibreSSL, which cannot check the gateway's host name, so every tunnel fails."
+    " Install OpenSSL and set gateway_openssl to its path.": with_libressl,
     "phala.cloud: this CVM has no gateway address: …. If you connect another way, set connect_with: none, or ansible_host in"
     " compose.": holding(REPLICAS),
     # What -v says
-    "…: … CVMs of … apps from … (network, … requests, … retries, … s)": given(verbosity=1),
-    "…: … CVMs of … apps from … (cache, … s old)": cached,
-    "…: … CVMs of … apps from … (stale cache, … s old)": stale_cache,
+    "…: … in … from … (…, … s)": given(verbosity=1),
+    "…: … in … from … (cache, … s old)": cached,
+    "…: … in … from … (stale cache, … s old)": stale_cache,
     "….…: '…' matched no CVM": given(filters={"status": "error"}, verbosity=1),
     "… failed for … of … hosts (…)": given(compose={"gpu": "1 / phala_gpu_count"}, verbosity=1),
-    "Renamed hosts whose names were already taken: …. They are replicas of one app. To choose the names, set hostnames, such as"
-    " '{{ name }}-{{ vm_uuid[:8] }}'": given(hostnames=["app_name"], verbosity=1),
-    "gateway_openssl: '…' was not found, and ssh needs it to reach the hosts: install OpenSSL": given(
+    "Renamed hosts whose names were already taken: …. They are replicas of one app. To choose the names, set"
+    " hostnames, such as '{{ name }}-{{ vm_uuid[:8] }}'.": given(hostnames=["app_name"], verbosity=1),
+    "gateway_openssl: '…' was not found, and ssh needs it to reach the hosts. Install OpenSSL.": given(
         gateway_openssl="no-such-openssl", verbosity=1
     ),
-    "Page … of … of …: … apps in … s": given(verbosity=2),
+    "Page … of … of …: … in … s": given(verbosity=2),
     "Read … of at most 6 does not prove that the app list is whole: …": given(page_size=1, verbosity=2),
     "Tried again: …": answered(Status(503), times=1, retries=1, verbosity=2),
-    "left out CVMs that have no identifier: …": holding(
+    "Left out CVMs that have no identifier: …": holding(
         App(name="a", cvms=(Cvm(name="a"),), extra={"current_cvm": {"name": "b", "status": "creating"}}), verbosity=1
     ),
-    "left out app …: the API shows no CVM of it": given(verbosity=2),
-    "left out CVM …: it was deleted at …": holding(
+    "Left out app …: the API shows no CVM of it": given(verbosity=2),
+    "Left out CVM …: it was deleted at …": holding(
         App(name="a", cvms=(Cvm(name="a", deleted_at="2026-03-01T00:00:00Z"),)), verbosity=2
     ),
-    "The service returned apps of which no CVM matches the filters, so they are left out: … (they have …). Correct the filters,"
-    " or check api_url and api_version": ignoring_filters({"region": "MOON-1"}),
-    "The service returned apps of which no CVM has the status of the query; the status may lag: …": ignoring_filters(
+    "The service returned apps in which no CVM matches the filters, so they are left out: … (they have …)."
+    " Correct the filters, or check api_url and api_version.": ignoring_filters({"region": "MOON-1"}),
+    "The service returned apps in which no CVM has the requested status, which may lag: …": ignoring_filters(
         {"status": "paused"}, verbosity=1
     ),
-    "The service counts more CVMs than it shows, so hosts may be missing: … counts … and shows …. Compare with the service's own"
-    " list of the app's CVMs": holding(App(name="a", cvms=(Cvm(name="a"),), cvm_count=2)),
-    "left out CVM … of the query …: it does not match …": given(filters={"status": "stopped"}, verbosity=2),
-    "left out CVM …: exclude_filters[…] says so": given(exclude_filters=[{"node": "prod7"}], verbosity=2),
-    "left out CVM …: host_filters[…] does not hold": given(host_filters=["phala_is_dev"], verbosity=2),
-    "left out fields whose names are not safe names of variables: …": holding(
+    "The service counts more CVMs than it shows, so hosts may be missing: … counts … and shows …. Compare with the"
+    " service's own list of the app's CVMs.": holding(App(name="a", cvms=(Cvm(name="a"),), cvm_count=2)),
+    "Left out CVM … of the query …: it does not match …": given(filters={"status": "stopped"}, verbosity=2),
+    "Left out CVM …: exclude_filters[…] says so": given(exclude_filters=[{"node": "prod7"}], verbosity=2),
+    "Left out CVM …: host_filters[…] is false": given(host_filters=["phala_is_dev"], verbosity=2),
+    "Left out fields whose names are not valid variable names: …": holding(
         App(name="a", cvms=(Cvm(name="a", extra={"a b": 1}),)), verbosity=2
     ),
-    "phala.cloud.phala does not take …: the name must end in phala.yml or phala.yaml": other_name,
 }
 
 

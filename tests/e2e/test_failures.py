@@ -76,5 +76,5 @@ def test_an_id_that_is_a_command_is_not_run(project: Project, service: Simulator
     service.fleet = apps_of(cloud, {"web-2": {"instance_id": f"$(touch {trap})"}})
     played = project.play("app_web")
     assert (played.told, played.unreachable) == (OTHERS, {"web-2"})
-    assert "its instance_id is not a hexadecimal number" in played.warnings
+    assert "the instance_id is not a hexadecimal number" in played.warnings
     assert not trap.exists()

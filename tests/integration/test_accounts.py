@@ -100,9 +100,9 @@ def test_profiles_and_urls_of_entries(
     [
         ({"accounts": []}, ["accounts: is empty"]),
         ({"accounts": None}, ["accounts: is empty"]),
-        ({"accounts": [PROD], "api_key": "phak_x"}, ["api_key: does not go together with 'accounts'"]),
-        ({"accounts": [PROD], "profile": "x"}, ["profile: does not go together"]),
-        ({"accounts": [PROD], "api_url": "https://x.org"}, ["api_url: does not go together"]),
+        ({"accounts": [PROD], "api_key": "phak_x"}, ["api_key: cannot be used with 'accounts'"]),
+        ({"accounts": [PROD], "profile": "x"}, ["profile: cannot be used"]),
+        ({"accounts": [PROD], "api_url": "https://x.org"}, ["api_url: cannot be used"]),
         ({"accounts": [PROD, PROD]}, ["accounts[1].name: 'prod'"]),
         ({"accounts": [{"api_key": "phak_prod"}]}, ["accounts[0].name"]),
         ({"accounts": [{**PROD, "token": "x"}]}, ["accounts[0]: unknown key 'token'"]),

@@ -101,7 +101,7 @@ def test_variables_of_the_project_are_exported_with_the_group(update: Callable[.
 
 def test_log_of_the_default_verbosity_says_what_was_read_and_left_out(update: Callable[..., Update]) -> None:
     said = update(filters={"status": "running"}).command.stderr
-    assert "4 CVMs of 2 apps from" in said
+    assert "4 CVMs in 2 apps from" in said
     assert "web-2" in said
 
 

@@ -377,7 +377,7 @@ def test_cache_plugin_that_fails_is_a_warning_and_the_service_is_asked(
     env = {"ANSIBLE_CACHE_PLUGINS": str(tmp_path / "plugins")}
     completed = ansible_inventory({"cache": True, "cache_plugin": "broken", "cache_connection": "cache"}, "--list", env=env)
     assert sorted(completed.json["_meta"]["hostvars"]) == NAMES
-    assert squeeze("cannot be read, so the service is asked") in completed.said
+    assert squeeze("cannot be read, so the plugin asks the service") in completed.said
     assert squeeze("cannot be written, so the next run asks the service again") in completed.said
     assert len(simulator.requests) == 1
 

@@ -140,8 +140,8 @@ def test_gateway_domain_variable_is_the_text_of_the_api(simulator: Simulator, in
 SOLO = Cvm(name="db", instance_id=None)
 
 UNADDRESSABLE = [
-    ({"gateway_domain": None, "gateway_enabled": True}, "names no gateway domain", False),
-    ({"gateway_enabled": False}, "its gateway is disabled", False),
+    ({"gateway_domain": None, "gateway_enabled": True}, "gives no gateway domain", False),
+    ({"gateway_enabled": False}, "the gateway of the CVM is disabled", False),
     ({"instance_id": None, "gateway_domain": "gw.org"}, "its app has other CVMs", False),
     ({"gateway_domain": "gw.org/path"}, "gateway domain", True),
     ({"gateway_domain": "-oProxyCommand=id"}, "gateway domain", True),
@@ -171,7 +171,7 @@ def test_host_without_an_address_is_never_reached_by_its_name(
     (value,) = fields.values() if len(fields) == 1 else [None]
     assert not value or value not in variables["ansible_ssh_common_args"]
     assert loaded.gateways == {"phala_gateway": ["other"]}
-    (line,) = [line for line in loaded.displayed if "no ansible_host" in line]
+    (line,) = [line for line in loaded.displayed if "No ansible_host" in line]
     assert line.startswith("[WARNING]") == suspect
     assert "'evil.example.org'" in line
     assert reason in line
@@ -180,8 +180,8 @@ def test_host_without_an_address_is_never_reached_by_its_name(
 @pytest.mark.parametrize(
     ("fields", "fix"),
     [
-        ({"gateway_enabled": False}, "its gateway is disabled: 'solo' (vm_uuid '"),
-        ({"gateway_enabled": False}, "Enable the gateway of the CVM in the service"),
+        ({"gateway_enabled": False}, "the gateway of the CVM is disabled: 'solo' (vm_uuid '"),
+        ({"gateway_enabled": False}, "Enable the gateway of the CVM in the service."),
         ({"gateway_domain": None, "gateway_enabled": True}, "Set gateway_domain"),
         ({"instance_id": None}, "Refresh the instance id through the service"),
     ],
@@ -288,7 +288,7 @@ def test_address_from_compose(
     loaded = inventory({"compose": compose}, verbosity=1)
     assert connection(loaded) == {"solo": variables}
     assert loaded.gateways == ({"phala_gateway": ["solo"]} if is_tunneled else {})
-    assert not [line for line in loaded.displayed if "no ansible_host" in line]
+    assert not [line for line in loaded.displayed if "No ansible_host" in line]
 
 
 @pytest.mark.parametrize("expression", ["ansible_host", "phala_instance_id ~ '.vpn.org'", "phala_kms_slug"])

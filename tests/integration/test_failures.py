@@ -53,11 +53,11 @@ REFUSALS = [
     (Status(422, "no list"), ["422 from", "no list"]),
     (Status(503, "Down for maintenance", style="message"), ["503 from", "Down for maintenance", "req-00000001"]),
     (Status(204), ["204 from"]),
-    (Redirect("https://other.example.org/login"), ["302 from", "https://other.example.org/login", "not followed", "api_url"]),
+    (Redirect("https://other.example.org/login"), ["302 from", "https://other.example.org/login", "does not follow", "api_url"]),
     (Body(b"", content_type="text/plain"), ["text/plain", "not JSON"]),
     (Body(b"{}"), ["dstack_apps"]),
     (Body(b"[" * 100_000), ["JSON"]),
-    (Truncate(), ["connection failed", "check"]),
+    (Truncate(), ["connection failed", "Check"]),
 ]
 
 
@@ -125,7 +125,7 @@ def test_missing_requests_says_how_to_install_it(
     (tmp_path / "lacking").mkdir()
     write("raise ImportError('No module named requests')\n", name="lacking/requests.py")
     completed = ansible_inventory({}, "--list", env={"PYTHONPATH": str(tmp_path / "lacking")})
-    for words in ("the Python package requests", "No module named requests", "install it for"):
+    for words in ("the Python package requests", "No module named requests", "Install it for"):
         assert squeeze(words) in completed.said
     assert completed.json["all"] == {"children": ["ungrouped"]}
     assert simulator.requests == []

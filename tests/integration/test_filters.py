@@ -146,7 +146,7 @@ def test_service_that_ignores_the_status_is_a_line_at_v(simulator: Simulator, in
     simulator.ignored_filters = FILTERS
     loaded = inventory({"filters": {"status": "paused"}}, verbosity=1)
     assert (loaded.hosts, loaded.warnings) == ({}, [])
-    assert any("no CVM has the status of the query" in line and "'web-1'" in line for line in loaded.displayed)
+    assert any("no CVM has the requested status" in line and "'web-1'" in line for line in loaded.displayed)
 
 
 def test_service_decides_only_for_a_field_that_the_response_does_not_have(
@@ -269,11 +269,11 @@ def test_host_filters_see_variables_under_their_final_names(inventory: Callable[
 @pytest.mark.parametrize(
     ("condition", "reason"),
     [
-        ("phala_vcpu", "gave "),
-        ("phala_name", "gave '"),
-        ("phala_kms_slug", "gave None"),
-        ("phala_services", "gave []"),
-        ("'true'", "gave 'true'"),
+        ("phala_vcpu", "returned "),
+        ("phala_name", "returned '"),
+        ("phala_kms_slug", "returned None"),
+        ("phala_services", "returned []"),
+        ("'true'", "returned 'true'"),
         ("phala_nmae == 'db'", "'phala_nmae' is undefined"),
         ("phala_vcpu >", "host_filters: 'phala_vcpu >' failed"),
         ("phala_region > 3", "failed"),

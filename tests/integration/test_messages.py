@@ -58,19 +58,19 @@ def requests(simulator: Simulator, path: str) -> int:
         ),
         (
             {"host_filters": ["phala_vcpu > 100"]},
-            "No hosts: no CVM of 6 meets all host_filters. Correct the conditions. -vv shows which one fails",
+            "No hosts: no CVM matches all host_filters (6 CVMs checked). Correct the conditions. -vv shows which one is false.",
             0,
         ),
         (
             {"filters": {"name": "db", "os_type": "dev"}},
-            "No hosts: of the CVMs that the service returned, 6 do not match the filters. Correct the filters. -vv shows what"
-            " each CVM does not match",
+            "No hosts: all CVMs that the service returned are left out (6 by filters). Correct the filters. -vv shows what"
+            " each CVM does not match.",
             0,
         ),
         (
             {"compose": {"ansible_user": "admin"}},
-            "compose.ansible_user failed for every host (api-1: 'admin' is undefined). Correct the name of the variable, or write"
-            " a text in quotes of its own: \"'admin'\".",
+            "compose.ansible_user failed for every host (api-1: 'admin' is undefined). Correct the name of the variable. To"
+            " set a text, put it in quotes: \"'admin'\".",
             0,
         ),
     ],
@@ -161,7 +161,7 @@ def test_gateway_variables_address_any_port(simulator: Simulator, inventory: Cal
     ("options", "message"),
     [
         ({"cache": True}, "cache: true keeps nothing between runs, because cache_plugin is 'memory'. "),
-        ({"cache_stale": 60}, "cache_stale does nothing while the cache is off"),
+        ({"cache_stale": 60}, "cache_stale does nothing, because the cache is off"),
         (
             {**JSONFILE, "cache_connection": "phala.yml/folder"},
             "cache: the inventory cache cannot be opened",
@@ -184,11 +184,11 @@ def test_cache_that_does_nothing_is_reported_and_loses_no_host(
 
 
 def test_file_of_this_plugin_under_another_name_is_reported(attempt: Callable[..., Loaded], tmp_path: Path) -> None:
-    loaded = attempt(name="cloud.yml")
-    assert loaded.warnings[0] == (
-        f"{tmp_path / 'cloud.yml'}: the file names phala.cloud.phala, which does not read it, because its name does not end in"
-        " phala.yml or phala.yaml. Rename the file."
-    )
+    loaded = attempt(name="cloud.yml", verbosity=3)
+    assert [line for line in loaded.displayed if "cloud.yml: the file" in line or line.startswith("phala.cloud")] == [
+        f"[WARNING]: {tmp_path / 'cloud.yml'}: the file names phala.cloud.phala, which does not read it, because its name does"
+        " not end in phala.yml or phala.yaml. Rename the file."
+    ]
 
 
 NULLS = (

@@ -38,7 +38,7 @@ def test_cvms_of_two_accounts_are_two_hosts_whatever_the_prefix(
     assert loaded.gateways == {"phala_gateway": ["web"], "others_gateway": [f"web-{digits}"]}
     assert loaded.values("ansible_host").keys() == {"web", f"web-{digits}"}
     (warning,) = [text for text in loaded.warnings if "Renamed hosts" in text]
-    assert f"web -> web-{digits}. The plain name is that of a host of another source" in warning
+    assert f"web -> web-{digits}. A host of another source has the plain name" in warning
 
 
 @pytest.mark.parametrize("options", [{"hostvars_prefix": "cvm_"}, {"hostnames": ["instance_id"]}, {"group": "webs"}], ids=str)

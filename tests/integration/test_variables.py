@@ -168,7 +168,7 @@ def test_field_whose_name_is_no_identifier_is_not_published(
 def test_field_that_is_not_published_is_noted(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
     simulator.fleet = one_cvm(extra={"with-hyphen": 1})
     (line,) = [line for line in inventory(verbosity=2).displayed if "with-hyphen" in line]
-    assert "left out fields" in line
+    assert "Left out fields" in line
     assert "'solo'" in line
 
 

@@ -40,7 +40,7 @@ def test_nothing_is_said_unasked(simulator: Simulator, inventory: Callable[..., 
 def test_v_is_one_line(simulator: Simulator, inventory: Callable[..., Loaded], tmp_path: Path) -> None:
     simulator.fleet = FLEET
     (line,) = own_lines(inventory({"page_size": 2}, verbosity=1))
-    words = (f"{tmp_path / 'phala.yml'}: 6 CVMs of 3 apps", simulator.url, "network", "4 requests", "0 retries")
+    words = (f"{tmp_path / 'phala.yml'}: 6 CVMs in 3 apps", simulator.url, "(4 requests, ")
     assert [word for word in words if word not in line] == []
     assert re.search(r"\b\d+\.\d+ s\b", line)
 
@@ -49,13 +49,13 @@ def test_v_counts_retries_and_requests_as_the_service_does(simulator: Simulator,
     simulator.fleet = FLEET
     simulator.misbehave(Status(503), page=2)
     (line,) = own_lines(inventory({"page_size": 1}, verbosity=1))
-    assert f"{len(simulator.requests)} requests, 1 retries" in line
+    assert f"{len(simulator.requests)} requests, 1 retry" in line
 
 
 def test_v_counts_an_app_once_that_several_queries_found(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
     simulator.fleet = FLEET
     (line,) = own_lines(inventory({"filters": {"region": ["US-WEST-1", "EU-WEST-1"]}}, verbosity=1))
-    assert "4 CVMs of 2 apps" in line
+    assert "4 CVMs in 2 apps" in line
 
 
 def test_v_says_when_the_answer_is_from_the_cache(simulator: Simulator, inventory: Callable[..., Loaded], tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_v_says_when_the_answer_is_from_the_cache(simulator: Simulator, inventor
     options = {"cache": True, "cache_plugin": "jsonfile", "cache_connection": str(tmp_path / "cache")}
     inventory(options)
     (line,) = own_lines(inventory(options, verbosity=1))
-    assert "6 CVMs of 3 apps" in line
+    assert "6 CVMs in 3 apps" in line
     assert f"{simulator.url} (cache, " in line
 
 
@@ -95,7 +95,7 @@ def test_vv_is_a_line_per_app_or_cvm_left_out_with_the_reason(
     options: dict[str, Any], left_out: list[tuple[str, str]], simulator: Simulator, inventory: Callable[..., Loaded]
 ) -> None:
     simulator.fleet = (WEB, GONE, MINIMAL, EMPTY)
-    lines = [line for line in inventory(options, verbosity=2).displayed if line.startswith("left out")]
+    lines = [line for line in inventory(options, verbosity=2).displayed if line.startswith("Left out")]
     assert len(lines) == len(left_out)
     for name, reason in left_out:
         (line,) = [line for line in lines if name in line]
@@ -108,7 +108,7 @@ def test_cvm_that_another_query_lets_in_is_not_said_to_be_left_out(
     simulator.fleet = (WEB,)
     loaded = inventory({"filters": {"region": ["US-WEST-1", "EU-WEST-1"]}}, verbosity=2)
     assert sorted(loaded.hosts) == ["web-1", "web-2", "web-3"]
-    assert [line for line in loaded.displayed if line.startswith("left out") and "of the query" not in line] == []
+    assert [line for line in loaded.displayed if line.startswith("Left out") and "of the query" not in line] == []
 
 
 def test_key_is_not_shown_at_the_highest_verbosity(

@@ -295,7 +295,7 @@ UNREACHABLE = (
 )
 NO_DOMAIN = {
     "ansible_host": "no-gateway-address.invalid.",
-    "ansible_ssh_common_args": UNREACHABLE.format("the API names no gateway domain and gateway_domain is not set"),
+    "ansible_ssh_common_args": UNREACHABLE.format("the API gives no gateway domain, and gateway_domain is not set"),
 }
 
 HOSTS: dict[str, dict[str, Any]] = {

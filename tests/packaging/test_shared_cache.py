@@ -177,5 +177,5 @@ def test_server_that_is_gone_is_a_warning_and_the_service_is_asked(
     listed = node.list()
     server.stop()
     assert node.list() == listed
-    assert "The inventory cache cannot be read, so the service is asked" in node.warnings()
+    assert "The inventory cache cannot be read, so the plugin asks the service" in node.warnings()
     assert len(simulator.requests) == 3

@@ -313,7 +313,7 @@ def test_a_folder_that_cannot_be_made(cached: CachedProject, connection: str) ->
     (cached.folder / "file").touch()
     outcome = cached.read(cache_connection=str(cached.folder / connection)).assert_whole()
     assert len(outcome.hosts) == 14
-    assert any("the inventory cache cannot be opened, so the service is asked" in text for text in outcome.displayed)
+    assert any("the inventory cache cannot be opened, so the plugin asks the service" in text for text in outcome.displayed)
 
 
 def test_a_folder_that_another_run_makes_at_the_same_moment(

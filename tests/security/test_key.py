@@ -171,7 +171,7 @@ def test_a_key_that_cannot_be_sent_is_a_clear_error(
     else:
         monkeypatch.setenv("PHALA_CLOUD_API_KEY", key)
     outcome = project.read(verbosity=5, **options).assert_nothing()
-    assert "the API key holds a blank, a line break or a character outside ASCII" in outcome.message
+    assert "the API key contains a space, a line break or a character outside ASCII" in outcome.message
     assert not simulator.requests
     assert_unsaid(outcome)
 
@@ -253,7 +253,7 @@ def test_redirects_are_not_followed(project: Project, simulator: Simulator, stat
         for location in (f"{elsewhere.url}/apps", f"//127.0.0.1:{elsewhere.port}/", f"http://{KEY}@127.0.0.1:{elsewhere.port}/"):
             simulator.misbehave(Redirect(location, status))
             outcome = project.read(verbosity=5).assert_nothing()
-            assert "redirects are not followed" in outcome.message
+            assert "does not follow redirects" in outcome.message
             assert_unsaid(outcome)
         assert (elsewhere.connections, elsewhere.received) == (0, b"")
 
@@ -359,7 +359,7 @@ def test_the_key_goes_to_no_other_machine_unencrypted(project: Project) -> None:
         "HTTP://EXAMPLE.ORG/",
     ):
         outcome = project.read(api_url=url, verbosity=5).assert_nothing()
-        assert "use https" in outcome.message or "remove it" in outcome.message
+        assert "Use https" in outcome.message or "Remove them" in outcome.message
         assert_unsaid(outcome)
 
 

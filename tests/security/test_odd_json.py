@@ -107,7 +107,7 @@ def test_an_identifier_is_a_text_or_the_answer_is_refused(project: Project, simu
     if value in (None, "", float("inf")):  # the last is null, because it does not fit any type
         assert len(outcome.assert_whole().hosts) == count
     else:
-        assert "where text belongs" in outcome.assert_nothing().message
+        assert "not text" in outcome.assert_nothing().message
 
 
 @pytest.mark.parametrize("cache", [False, True], ids=["uncached", "cached"])

@@ -41,7 +41,7 @@ def test_second_ansible_reads_every_host(project: Project, simulator: Simulator,
     simulator.pages = [pages(shape)]
     compose = {"composed": f"{prefix}next_year | default({{}})", "made": "{'__ansible' ~ '_type': 'x', 'kept': 1}"}
     first = project.list(hostvars_prefix=prefix, compose=compose)
-    assert "left out keys that begin with __ansible_" in " ".join(first.stderr.split())
+    assert "Left out keys that begin with __ansible_" in " ".join(first.stderr.split())
     hosts: dict[str, dict[str, Any]] = json.loads(first.stdout)["_meta"]["hostvars"]
     assert [variables["made"] for variables in hosts.values()] == [{"kept": 1}] * 2
     (foreign,) = (variables for variables in hosts.values() if f"{prefix}next_year" in variables)

@@ -75,14 +75,14 @@ def test_url_of_the_environment_is_for_entries_without_one() -> None:
     [
         ({"name": "a"}, "accounts[0]: the account 'a' has no key. Set 'api_key' or 'profile'."),
         ({"name": "a", "api_key": "k", "profile": "work"}, "accounts[0]: has both 'api_key' and 'profile'. Remove one of them."),
-        (None, "accounts[0]: expected a dictionary with a 'name', got nothing"),
-        ("phak_a", "accounts[0]: expected a dictionary with a 'name', got another type"),
-        ({"api_key": "k"}, "accounts[0].name: expected the account's name, got nothing: write a text of your choice"),
-        ({"name": 7, "api_key": "k"}, "accounts[0].name: expected the account's name, got 7: write a text of your choice"),
-        ({"name": " ", "api_key": "k"}, "accounts[0].name: expected the account's name, got ' ': write a text of your choice"),
+        (None, "accounts[0]: expected a dictionary with a 'name', got nothing."),
+        ("phak_a", "accounts[0]: expected a dictionary with a 'name', got another type."),
+        ({"api_key": "k"}, "accounts[0].name: expected the account's name, got nothing. Write a text of your choice."),
+        ({"name": 7, "api_key": "k"}, "accounts[0].name: expected the account's name, got 7. Write a text of your choice."),
+        ({"name": " ", "api_key": "k"}, "accounts[0].name: expected the account's name, got ' '. Write a text of your choice."),
         (
             {"name": "{{ a }}", "api_key": "k"},
-            "accounts[0].name: expected the account's name, got '{{ a }}': write a text of your choice",
+            "accounts[0].name: expected the account's name, got '{{ a }}'. Write a text of your choice.",
         ),
         ({"name": "a", "api_key": "{{ bad }}"}, "accounts[0].api_key: bad"),
         ({"name": "a", "profile": "{{ bad }}"}, "accounts[0].profile: bad"),
@@ -94,8 +94,8 @@ def test_problem_of_an_entry_names_its_place(entry: Any, text: str) -> None:
 
 
 def test_problems_with_the_key_and_the_url_name_their_place(credentials: Path) -> None:
-    assert problem({"name": "a", "api_key": "a b"}).startswith("accounts[0].api_key: the API key holds a blank")
-    assert problem({"name": "a", "api_key": "k", "api_url": "x"}).startswith("accounts[0].api_url: 'x' is no URL")
+    assert problem({"name": "a", "api_key": "a b"}).startswith("accounts[0].api_key: the API key contains a space")
+    assert problem({"name": "a", "api_key": "k", "api_url": "x"}).startswith("accounts[0].api_url: 'x' is not a URL")
     assert problem({"name": "a", "profile": "gone"}).startswith(f"accounts[0].profile: {credentials} has no profile 'gone'")
     other = {"name": "a", "profile": "work", "api_url": "https://b.example.org"}
     assert problem(other).startswith(f"accounts[0].api_url: the key of profile 'work' of {credentials} belongs to")
@@ -104,7 +104,7 @@ def test_problems_with_the_key_and_the_url_name_their_place(credentials: Path) -
 def test_url_of_the_environment_is_named_where_it_is_bad() -> None:
     defaults = Defaults("x", "PHALA_CLOUD_API_PREFIX", SERVICE)
     dummy, (problem,) = read_accounts([{"name": "a", "api_key": "k"}], defaults, text_of)
-    assert problem.startswith("PHALA_CLOUD_API_PREFIX: 'x' is no URL")
+    assert problem.startswith("PHALA_CLOUD_API_PREFIX: 'x' is not a URL")
 
 
 def test_all_problems_of_all_entries_are_reported() -> None:
@@ -112,9 +112,9 @@ def test_all_problems_of_all_entries_are_reported() -> None:
     accounts, problems = read_accounts(entries, DEFAULTS, text_of)
     assert [account.key for account in accounts] == ["k"]
     assert problems == [
-        "accounts[0]: expected a dictionary with a 'name', got nothing",
+        "accounts[0]: expected a dictionary with a 'name', got nothing.",
         "accounts[1]: unknown key 'api_kye'. Did you mean 'api_key'?",
-        "accounts[1]: unknown key 'colour'. Choose from name, api_key, profile, api_url.",
+        "accounts[1]: unknown key 'colour'. Choose 'api_key', 'api_url', 'name' or 'profile'.",
         "accounts[2]: the account 'b' has no key. Set 'api_key' or 'profile'.",
         "accounts[3].name: 'a' is the name of two accounts. Choose another name.",
     ]
@@ -130,6 +130,6 @@ def test_no_entries_are_a_problem(entries: Any) -> None:
 
 def test_options_that_the_entries_have_are_not_beside_them() -> None:
     assert beside_accounts(["api_key", "name", "filters", 7, "profile"]) == [
-        "api_key: does not go together with 'accounts'. Move it into the entries.",
-        "profile: does not go together with 'accounts'. Move it into the entries.",
+        "api_key: cannot be used with 'accounts'. Move it into the entries.",
+        "profile: cannot be used with 'accounts'. Move it into the entries.",
     ]

@@ -43,10 +43,6 @@ def test_key_is_masked_before_the_text_is_cut(position: int) -> None:
     assert KEY[:5] not in text
 
 
-def test_limit_may_be_another() -> None:
-    assert shown("x" * 10, mask, limit=9) == "x" * 9 + "..."
-
-
 def test_unavailable_is_an_error_of_the_service() -> None:
     error = UnavailableError("no", may_pass=True, retry_after=2.5, is_throttled=True)
     assert isinstance(error, ApiError)

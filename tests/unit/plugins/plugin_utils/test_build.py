@@ -135,7 +135,7 @@ def test_hosts_with_a_gateway_are_in_its_group() -> None:
 def test_gateway_group_is_left_out_where_no_host_is_in_it() -> None:
     made, (diagnostic,) = built(cvm("web", "a1", gateway_enabled=False), gateway=GATEWAY)
     assert (made.gateway, made.families) == (None, {})
-    assert diagnostic.text == "no ansible_host, because its gateway is disabled"
+    assert diagnostic.text == "No ansible_host, because the gateway of the CVM is disabled"
     assert diagnostic.level == Level.WARNING
 
 
@@ -150,7 +150,7 @@ def test_gateway_group_with_hosts_of_another_source_is_refused() -> None:
 def test_group_that_is_the_gateway_group_of_another_file_is_refused() -> None:
     inventory = InventoryData()
     current_run(inventory).gateways["phala"] = "first.yml"
-    with pytest.raises(GatewayGroupError, match=r"first\.yml keeps its connection variables"):
+    with pytest.raises(GatewayGroupError, match=r"the connection variables of first\.yml"):
         built(cvm("web"), inventory=inventory)
 
 
@@ -158,14 +158,14 @@ def test_host_that_does_not_meet_a_condition_is_left_out() -> None:
     made = built(cvm("web", vcpu=4), cvm("db", vcpu=0, listed=True), host_filters=("phala_listed", "phala_vcpu"))
     assert names(made) == []
     assert texts(made, Level.VERY_VERBOSE) == [
-        "left out CVM 'web' (vm_uuid 'web'): host_filters[0] does not hold",
-        "left out CVM 'db' (vm_uuid 'db'): host_filters[1] does not hold",
+        "Left out CVM 'web' (vm_uuid 'web'): host_filters[0] is false",
+        "Left out CVM 'db' (vm_uuid 'db'): host_filters[1] is false",
     ]
     assert [diagnostic for diagnostic in made[1] if diagnostic.level == Level.WARNING] == [
         Diagnostic(
             Level.WARNING,
-            "No hosts: no CVM of 2 meets all host_filters",
-            advice="Correct the conditions. -vv shows which one fails",
+            "No hosts: no CVM matches all host_filters (2 CVMs checked)",
+            advice="Correct the conditions. -vv shows which one is false.",
         )
     ]
 
@@ -183,7 +183,7 @@ def test_small_fleet_is_refused(min_hosts: int, *, is_refused: bool) -> None:
     with pytest.raises(SmallFleetError) as raised:
         built(cvm("web"), min_hosts=min_hosts)
     assert str(raised.value) == (
-        "phala.yml: the result has 1 hosts, and min_hosts requires 2. Check the filters and the account, or lower min_hosts."
+        "phala.yml: the result has 1 host, and min_hosts is 2. Check the filters and the account, or lower min_hosts."
     )
 
 
@@ -312,11 +312,12 @@ def inventory_with(name: str, **variables: Any) -> InventoryData:
 
 def test_hosts_of_another_source_that_join_the_group_are_reported() -> None:
     made = built(cvm("web", region="EU"), group_by=("region",), inventory=inventory_with("foreign"))
-    assert [diagnostic for diagnostic in made[1] if "hosts of another source" in diagnostic.text] == [
+    assert [diagnostic for diagnostic in made[1] if "Groups of another source" in diagnostic.text] == [
         Diagnostic(
             Level.WARNING,
-            "hosts of another source are in 'phala' now, with its variables, by groups that it shares; set group_prefix",
+            "Groups of another source are now in 'phala', so that its variables apply to their hosts",
             subjects=("region_EU",),
+            advice="Set group_prefix.",
         )
     ]
 
@@ -327,7 +328,7 @@ def test_group_that_is_a_child_already_or_has_own_hosts_alone_is_not_reported() 
     joined.add_child("phala", "region_EU")
     for inventory in (joined, inventory_with("web")):
         made = built(cvm("web", region="EU"), group_by=("region",), inventory=inventory)
-        assert not [text for text in texts(made) if "hosts of another source are in" in text]
+        assert not [text for text in texts(made) if "Groups of another source are now in" in text]
 
 
 @pytest.mark.parametrize(
@@ -340,9 +341,9 @@ def test_host_of_another_source_with_its_own_connection_is_taken_over(
     made = built(cvm("web", "a1"), gateway=gateway, inventory=inventory_with("web", **variables))
     expected = Diagnostic(
         Level.WARNING,
-        "CVMs take over hosts of another source that have their own connection",
+        "CVMs take over hosts of another source that have their own connection variables",
         subjects=("web",),
-        advice="Rename those hosts, or set hostnames",
+        advice="Rename those hosts, or set hostnames.",
     )
     assert (expected in made[1]) is is_reported
 
@@ -355,6 +356,4 @@ def test_cvm_of_an_earlier_source_keeps_its_name_and_connection() -> None:
     (shown,) = made[0].hosts
     assert (shown.name, shown.groups, made[0].gateway) == ("first", (), None)
     assert "ansible_host" not in shown.variables
-    assert texts(made) == [
-        "phala.yml lists CVMs that first.yml has listed with other connection settings; those of first.yml apply"
-    ]
+    assert texts(made) == ["phala.yml lists CVMs that first.yml lists with other connection settings. Those of first.yml apply"]

@@ -143,7 +143,7 @@ def test_fleet_of_other_accounts_is_another_entry(accounts: list[Account]) -> No
 def warned(reported: list[Diagnostic]) -> str:
     (diagnostic,) = reported
     assert diagnostic.level == Level.WARNING
-    return diagnostic.text
+    return ": ".join((diagnostic.text, *diagnostic.subjects))
 
 
 def test_damaged_entry_is_a_warning() -> None:

@@ -50,7 +50,7 @@ def test_cache_that_works_is_not_remarked_on(cache: CacheSettings, plugin: str) 
 
 def test_stale_entries_of_a_cache_that_is_off_are_remarked_on() -> None:
     assert list(cache_diagnostics(CacheSettings(False, 60, 600), JSONFILE)) == [
-        Diagnostic(Level.WARNING, "cache_stale does nothing while the cache is off: set 'cache: true' too")
+        Diagnostic(Level.WARNING, "cache_stale does nothing, because the cache is off. Set 'cache: true' as well.")
     ]
 
 
@@ -60,7 +60,7 @@ def test_cache_in_memory_is_remarked_on(name: str) -> None:
         Diagnostic(
             Level.WARNING,
             f"cache: true keeps nothing between runs, because cache_plugin is {name!r}",
-            advice="Set cache_plugin: ansible.builtin.jsonfile, and cache_connection to a folder, or remove 'cache: true'",
+            advice="Set cache_plugin: ansible.builtin.jsonfile, and cache_connection to a folder, or remove 'cache: true'.",
         )
     ]
 
@@ -97,9 +97,10 @@ def test_cache_that_does_not_open_is_reported_and_not_used() -> None:
         [
             Diagnostic(
                 Level.WARNING,
-                "the inventory cache cannot be opened, so the service is asked",
+                "the inventory cache cannot be opened, so the plugin asks the service",
                 option="cache",
                 subjects=("failure 2",),
+                advice="Check cache_plugin and cache_connection.",
             )
         ],
     )

@@ -102,7 +102,7 @@ def test_composed_variable_takes_precedence() -> None:
 def test_missing_address_is_a_warning_where_the_cvm_should_be_reachable(is_suspect: bool, core: Any, level: Level) -> None:
     refusal = replace(REFUSAL, is_suspect=is_suspect)
     assert list(refused(draft(refusal, **core), host(refusal))) == [
-        Diagnostic(level, "no ansible_host, because it is odd", subjects=("'web'",), advice="Mend it")
+        Diagnostic(level, "No ansible_host, because it is odd", subjects=("'web'",), advice="Mend it")
     ]
 
 
@@ -122,9 +122,9 @@ def test_other_connection_than_that_of_an_earlier_source_is_a_warning() -> None:
     assert list(differing(host(), listed, "second.yml")) == [
         Diagnostic(
             Level.WARNING,
-            "second.yml lists CVMs that first.yml has listed with other connection settings; those of first.yml apply",
+            "second.yml lists CVMs that first.yml lists with other connection settings. Those of first.yml apply",
             subjects=("web",),
-            advice="Leave the CVMs out of one of the files, or connect in the same way in both",
+            advice="Leave the CVMs out of one of the files, or connect in the same way in both.",
         )
     ]
     assert list(differing(host(), replace(listed, connection=host().connection), "second.yml")) == []

@@ -85,7 +85,7 @@ def refused(values: dict[str, Any], *, is_only_cvm: bool = True, **gateway: Any)
 def test_app_id_does_not_address_one_of_several_cvms() -> None:
     assert connect(GATEWAY, core(), is_only_cvm=False) == Address(f"{INSTANCE_ID}-22.gw.example.org", "gw.example.org", None)
     refusal = refused({"instance_id": None}, is_only_cvm=False)
-    assert (refusal.reason, refusal.is_suspect) == ("it has no instance id, and its app has other CVMs", False)
+    assert (refusal.reason, refusal.is_suspect) == ("the CVM has no instance id, and its app has other CVMs", False)
 
 
 @pytest.mark.parametrize("name", ["instance_id", "app_id"])
@@ -111,22 +111,22 @@ def test_app_id_does_not_address_one_of_several_cvms() -> None:
 def test_identifier_that_is_not_hexadecimal_is_suspect(name: str, value: Any) -> None:
     refusal = refused({"instance_id": value} if name == "instance_id" else {"instance_id": None, "app_id": value})
     assert refusal.is_suspect
-    assert refusal.reason.startswith(f"its {name} ")
+    assert refusal.reason.startswith(f"the {name} ")
     assert str(value) not in refusal.reason.replace(name, "").split()
 
 
 @pytest.mark.parametrize("domain", ["gw.org/x", "$(id).org", "-oProxyCommand=id", "10.0.0.1", 12, ["gw.org"], {"a": 1}, True])
 def test_domain_of_the_api_that_is_none_is_suspect_and_not_made_up_for(domain: Any) -> None:
     refusal = refused({"gateway_domain": domain}, domain="gw.example.org")
-    assert (refusal.reason, refusal.is_suspect) == ("its gateway domain is not a domain name", True)
+    assert (refusal.reason, refusal.is_suspect) == ("the gateway domain is not a domain name", True)
 
 
 @pytest.mark.parametrize(
     ("values", "reason", "fix"),
     [
-        ({"gateway_domain": None}, "the API names no gateway domain and gateway_domain is not set", "Set gateway_domain"),
-        ({"gateway_enabled": False}, "its gateway is disabled", "Enable the gateway"),
-        ({"gateway_enabled": False, "gateway_domain": None}, "its gateway is disabled", "Enable the gateway"),
+        ({"gateway_domain": None}, "the API gives no gateway domain, and gateway_domain is not set", "Set gateway_domain"),
+        ({"gateway_enabled": False}, "the gateway of the CVM is disabled", "Enable the gateway"),
+        ({"gateway_enabled": False, "gateway_domain": None}, "the gateway of the CVM is disabled", "Enable the gateway"),
     ],
 )
 def test_cvm_without_an_address_says_why_and_what_to_do(values: dict[str, Any], reason: str, fix: str) -> None:

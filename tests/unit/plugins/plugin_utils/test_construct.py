@@ -68,7 +68,7 @@ def test_condition_is_met_or_not(condition: str, *, met: bool, plugin: Any) -> N
 
 @pytest.mark.parametrize("condition", ["vcpu", "name", "slug", "tags", "'true'", "1", "0", "''", "[]", "evil", "{'a': 1}"])
 def test_condition_that_is_no_boolean_is_refused(condition: str, plugin: Any) -> None:
-    with pytest.raises(AnsibleParserError, match=r"host_filters: .* gave "):
+    with pytest.raises(AnsibleParserError, match=r"host_filters: .* returned "):
         expressions(plugin).is_met(trust_as_template(condition), VARIABLES)
 
 

@@ -104,7 +104,7 @@ def test_broken_file_says_what_to_do_and_shows_no_token(content: str, words: lis
         ("wrok", {}, ["no profile 'wrok'", "'work'"]),
         ("zzz", {}, ["no profile 'zzz'", "'default'", "'mine'", "'work'"]),
         (None, {"current_profile": "gone"}, ["no profile 'gone'"]),
-        (None, {"profiles": {}}, ["no profile", "none"]),
+        (None, {"profiles": {}}, ["no profile", "phala login"]),
         ("work", {"profiles": {"work": None}}, ["no profile 'work'"]),
         ("work", {"profiles": {"work": {}}}, ["profile 'work'", "no token", "phala login"]),
         ("work", {"profiles": {"work": {"token": " "}}}, ["no token"]),
@@ -118,7 +118,7 @@ def test_profile_that_cannot_be_used_is_named(wanted: str | None, changes: dict[
 
 
 def test_missing_file_says_to_log_in(path: Path) -> None:
-    with pytest.raises(CredentialsError, match=r"there is no .*credentials\.json: run 'phala login'"):
+    with pytest.raises(CredentialsError, match=r"credentials\.json does not exist\. Run 'phala login'"):
         load_profile(str(path), None)
 
 
@@ -128,7 +128,8 @@ def test_folder_that_cannot_be_entered_is_named(tmp_path: Path) -> None:
     with pytest.raises(CredentialsError) as caught:
         profile_key(None, "profile", {"PHALA_CLOUD_DIR": str(folder)})
     assert str(caught.value).startswith(
-        f"{folder}/credentials.json cannot be read: Too many levels of symbolic links, or set api_key"
+        f"{folder}/credentials.json cannot be read: Too many levels of symbolic links. Correct the file or its permissions."
+        " You can"
     )
 
 
@@ -172,11 +173,12 @@ def test_key_of_a_profile_has_its_url(path: Path) -> None:
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ("zzz", "profile: {path} has no profile 'zzz': it has 'default', 'mine', 'work', 'work-inc'"),
-        ("wrok", "profile: {path} has no profile 'wrok': did you mean 'work'?"),
+        ("zzz", "profile: {path} has no profile 'zzz'. Choose 'default', 'mine', 'work' or 'work-inc'."),
+        ("wrok", "profile: {path} has no profile 'wrok'. Did you mean 'work'?"),
         (
             None,
-            "{path} has no profile 'gone': it has 'default', 'mine', 'work', 'work-inc', or set api_key or PHALA_CLOUD_API_KEY",
+            "{path} has no profile 'gone'. Choose 'default', 'mine', 'work' or 'work-inc'. You can also set api_key or"
+            " PHALA_CLOUD_API_KEY.",
         ),
     ],
 )
@@ -188,13 +190,13 @@ def test_missing_profile_is_reported_with_what_names_it(wanted: str | None, mess
 
 
 def test_file_is_missed_only_where_a_profile_is_wanted(path: Path) -> None:
-    hint = "set api_key or PHALA_CLOUD_API_KEY, or run 'phala login'"
+    hint = "Set api_key or PHALA_CLOUD_API_KEY, or run 'phala login'"
     with pytest.raises(CredentialsError) as caught:
         profile_key(None, "profile", in_folder(path))
-    assert str(caught.value) == f"there is no API key: {hint} (which writes {path})"
+    assert str(caught.value) == f"there is no API key. {hint}, which writes {path}."
     with pytest.raises(CredentialsError) as caught:
         profile_key("work", "profile", in_folder(path))
-    assert str(caught.value) == f"profile: there is no {path}: run 'phala login'"
+    assert str(caught.value) == f"profile: {path} does not exist. Run 'phala login'."
 
 
 def test_without_a_home_there_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,8 +205,8 @@ def test_without_a_home_there_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(CredentialsError) as caught:
         profile_key(None, "", {})
     assert str(caught.value) == (
-        "there is no API key, and no home folder: set api_key or PHALA_CLOUD_API_KEY, or run 'phala login' with"
-        " PHALA_CLOUD_DIR set"
+        "there is no API key, and no home folder. Set api_key or PHALA_CLOUD_API_KEY, or run 'phala login' with"
+        " PHALA_CLOUD_DIR set."
     )
     key = Key("k", "environment")
     assert with_url_of_profile(key, None, {}) is key
@@ -230,7 +232,8 @@ def test_key_that_cannot_be_sent_is_refused_without_being_shown(text: str) -> No
     with pytest.raises(CredentialsError) as caught:
         refuse_bad_key(Key(text, "api_key in phala.yml"))
     assert str(caught.value) == (
-        "api_key in phala.yml: the API key holds a blank, a line break or a character outside ASCII: copy it again, as one word"
+        "api_key in phala.yml: the API key contains a space, a line break or a character outside ASCII. Copy it again, as one"
+        " word."
     )
     refuse_bad_key(Key("!~", "api_key"))
 
@@ -269,5 +272,5 @@ def test_key_of_a_profile_is_sent_to_no_other_service_of_the_file(key: Key, own:
 @pytest.mark.parametrize(("given", "source"), [("x", "api_url"), (None, "api_prefix of F")])
 def test_bad_url_is_named_with_its_source(given: str | None, source: str) -> None:
     key = Key("k", "", "x", "api_prefix of F")
-    with pytest.raises(CredentialsError, match=f"^{source}: 'x' is no URL"):
+    with pytest.raises(CredentialsError, match=f"^{source}: 'x' is not a URL"):
         choose_url(key, given, "api_url", SERVICE)

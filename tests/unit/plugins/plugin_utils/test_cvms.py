@@ -42,11 +42,11 @@ def uuids(selected: tuple[list[Cvm], Any]) -> list[Any]:
 @pytest.mark.parametrize(
     ("raw_app", "level", "words"),
     [
-        ({"app_id": "a1"}, Level.VERY_VERBOSE, ["left out app", "'a1'"]),
-        ({**dict.fromkeys(("id", "name", "cvms", "current_cvm")), "app_id": "a1"}, Level.VERY_VERBOSE, ["left out app", "'a1'"]),
-        (app(), Level.VERY_VERBOSE, ["left out app 'app'"]),
-        (app({**FLAT, "deleted_at": "2026-01-01"}), Level.VERY_VERBOSE, ["left out CVM 'web'", "2026-01-01"]),
-        (app({"name": "web", "status": "creating"}), Level.VERBOSE, ["left out CVMs that have no identifier"]),
+        ({"app_id": "a1"}, Level.VERY_VERBOSE, ["Left out app", "'a1'"]),
+        ({**dict.fromkeys(("id", "name", "cvms", "current_cvm")), "app_id": "a1"}, Level.VERY_VERBOSE, ["Left out app", "'a1'"]),
+        (app(), Level.VERY_VERBOSE, ["Left out app 'app'"]),
+        (app({**FLAT, "deleted_at": "2026-01-01"}), Level.VERY_VERBOSE, ["Left out CVM 'web'", "2026-01-01"]),
+        (app({"name": "web", "status": "creating"}), Level.VERBOSE, ["Left out CVMs that have no identifier"]),
     ],
     ids=["bare", "minimal", "empty", "deleted", "without identifier"],
 )

@@ -25,7 +25,7 @@ def test_entry_that_fails_for_every_host_is_a_warning_and_for_some_a_line() -> N
         Diagnostic(
             Level.WARNING,
             "compose.user failed for every host (h1: 'admin' is undefined)",
-            advice="Correct the name of the variable, or write a text in quotes of its own: \"'admin'\".",
+            advice="Correct the name of the variable. To set a text, put it in quotes: \"'admin'\".",
         ),
         Diagnostic(Level.VERBOSE, "groups.outdated failed for 1 of 2 hosts (h1: it is empty)"),
     ]
@@ -41,7 +41,7 @@ def test_error_is_cut() -> None:
 @pytest.mark.parametrize(
     ("entry", "text", "advice"),
     [
-        ("compose.a", " admin ", "Correct the name of the variable, or write a text in quotes of its own: \"'admin'\"."),
+        ("compose.a", " admin ", "Correct the name of the variable. To set a text, put it in quotes: \"'admin'\"."),
         ("compose.a", "x.y", "Correct the expression, or remove it."),
         ("groups.a", "admin", "Correct the expression, or remove it."),
         ("compose.b", None, "Correct the expression, or remove it."),

@@ -37,7 +37,7 @@ class Vaulted:
     ids=["alone", "in a list of a dictionary", "in a dictionary of a list", "none"],
 )
 def test_names_the_first_value_that_cannot_be_opened(value: Any, place: str | None) -> None:
-    told = "the vaulted value cannot be opened: pass its password with --ask-vault-pass or --vault-password-file"
+    told = "the vaulted value cannot be decrypted. Pass its password with --ask-vault-pass or --vault-password-file."
     assert vault_problem("option", value) == (place and f"{place}: {told}")
 
 
@@ -74,13 +74,16 @@ def test_content_of_the_file_is_returned(path: Path) -> None:
 
 
 def test_file_that_is_no_dictionary_is_refused(path: Path) -> None:
-    assert problem(path, AttributeError("list")) == f"{path} holds no dictionary: begin it with 'plugin: phala.cloud.phala'"
+    assert (
+        problem(path, AttributeError("list"))
+        == f"{path} does not contain a dictionary. Begin the file with 'plugin: phala.cloud.phala'."
+    )
 
 
 @pytest.mark.parametrize("line", ["filters: {}", "# plugin: x", "plug in: x", "a: {plugin: x}"])
 def test_file_without_a_plugin_line_is_refused(path: Path, line: str) -> None:
     path.write_text(line)
-    told = f"{path} has no 'plugin' line: begin it with 'plugin: phala.cloud.phala'"
+    told = f"{path} has no 'plugin' line. Begin the file with 'plugin: phala.cloud.phala'."
     assert problem(path, AnsibleError("odd")) == told
 
 
@@ -108,7 +111,7 @@ def test_beginning_of_a_long_file_decides(path: Path) -> None:
 
 
 def test_vaulted_values_that_cannot_be_opened_are_all_reported(path: Path) -> None:
-    told = "the vaulted value cannot be opened: pass its password with --ask-vault-pass or --vault-password-file"
+    told = "the vaulted value cannot be decrypted. Pass its password with --ask-vault-pass or --vault-password-file."
     assert problem(path, {"a": Vaulted(None), "b": 1, 7: [Vaulted(None)]}) == (
         f"{path} has 2 problems:\n(1) a: {told}\n(2) 7[0]: {told}"
     )

@@ -132,22 +132,22 @@ def test_filter_has_one_value_or_several(given: dict[str, Any], values: dict[str
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ({"region": None}, "f.region: is empty: remove it or give it a value"),
-        ({"region": " "}, "f.region: is empty: remove it or give it a value"),
-        ({"region": []}, "f.region: is an empty list: remove it or give it a value"),
-        ({"region": "none"}, "f.region: is an empty list: remove it or give it a value"),
-        ({"region": ["a", ""]}, "f.region: is empty: remove it or give it a value"),
-        ({"region": True}, "f.region: expected text, got the boolean True: write it in quotes"),
-        ({"region": 1.5}, "f.region: expected text, got 1.5: write it in quotes"),
-        ({"region": "a,b"}, "f.region: 'a,b' is one text: write a list, such as [a, b]"),
-        ({"listed": "maybe"}, "f.listed: expected true or false, got 'maybe'"),
-        ({"os_type": "test"}, "f.os_type: expected 'dev' or 'prod', got 'test'"),
+        ({"region": None}, "f.region: is empty. Remove it, or write a value."),
+        ({"region": " "}, "f.region: is empty. Remove it, or write a value."),
+        ({"region": []}, "f.region: is an empty list. Remove it, or write a value."),
+        ({"region": "none"}, "f.region: is an empty list. Remove it, or write a value."),
+        ({"region": ["a", ""]}, "f.region: is empty. Remove it, or write a value."),
+        ({"region": True}, "f.region: expected text, got the boolean True. Write it in quotes."),
+        ({"region": 1.5}, "f.region: expected text, got 1.5. Write it in quotes."),
+        ({"region": "a,b"}, "f.region: 'a,b' is one value. Write a list such as [a, b]"),
+        ({"listed": "maybe"}, "f.listed: expected true or false, got 'maybe'."),
+        ({"os_type": "test"}, "f.os_type: expected 'dev' or 'prod', got 'test'."),
         ({"region": "bad"}, "f.region: bad"),
         ({"search": "x"}, "f.search: not here"),
         ({"regoin": "x"}, "f: unknown filter 'regoin'. Did you mean 'region'?"),
-        ({"searhc": "x"}, "f: unknown filter 'searhc'. Choose from app, base_image, id, instance_type, kms_slug, kms_type,"
-            " listed, name, node, os_type, region, status, team."),
-        ({"timeout": 3}, "f: unknown filter 'timeout'. 'timeout' is an option: write it at the top level."),
+        ({"searhc": "x"}, "f: unknown filter 'searhc'. Choose 'app', 'base_image', 'id', 'instance_type', 'kms_slug',"
+            " 'kms_type', 'listed', 'name', 'node', 'os_type', 'region', 'status' or 'team'."),
+        ({"timeout": 3}, "f: unknown filter 'timeout'. 'timeout' is an option. Write it at the top level."),
     ],
 )  # fmt: skip
 def test_problem_of_a_filter_names_its_place(given: dict[str, Any], problem: str) -> None:
@@ -164,8 +164,8 @@ def test_each_entry_of_a_list_is_a_dictionary_of_filters() -> None:
         {"node": ("7",)},
     ]
     assert problems == [
-        "exclude[1]: is empty, which would mean every CVM: remove it or write a filter",
-        "exclude[2]: expected a dictionary of filters, got 'region'",
+        "exclude[1]: is empty, which would match every CVM. Remove it, or write a filter.",
+        "exclude[2]: expected a dictionary of filters, got 'region'.",
         "exclude[3].search: not here",
     ]
 

@@ -106,7 +106,7 @@ def test_fleet_is_fetched_from_the_service(service: Service) -> None:
     service.responses["k1"] = [[app("a"), app("b")]]
     fleet, reported = get(settings())
     assert (shown(fleet), fleet.app_count, fleet.nodes) == ([["a", "b"]], 2, ())
-    assert fleet.origin == "https://a.example.org (network, 7 requests, 2 retries, 1.50 s)"
+    assert fleet.origin == "https://a.example.org (7 requests, 2 retries, 1.50 s)"
     assert (service.asked, service.open) == ([("k1", [{}])], 0)
     assert reported == [
         Diagnostic(Level.WARNING, "waiting for https://a.example.org"),
@@ -120,8 +120,8 @@ def test_fleets_of_all_accounts_are_one(service: Service) -> None:
     fleet, reported = get(settings(accounts=(ME, YOU)))
     assert (shown(fleet), fleet.app_count) == ([["a"], ["a", "b"]], 3)
     assert fleet.origin == (
-        "https://a.example.org (network, 7 requests, 2 retries, 1.50 s),"
-        " account 'you': https://b.example.org (network, 7 requests, 2 retries, 1.50 s)"
+        "https://a.example.org (7 requests, 2 retries, 1.50 s),"
+        " account 'you': https://b.example.org (7 requests, 2 retries, 1.50 s)"
     )
     assert fleet.warnings == ["odd", "account 'you': odd"]
     assert [diagnostic.text for diagnostic in reported][-2:] == fleet.warnings
@@ -229,7 +229,7 @@ def test_stale_fleet_is_used_where_the_service_cannot_be_reached(
         return
     fleet, reported = get(source, store, use_cache=use_cache)
     assert (shown(fleet), fleet.origin) == ([["a"]], "https://a.example.org (stale cache, 600 s old)")
-    text = "The inventory is 600 s old: the service cannot be reached and cache_stale allows it. It is down"
+    text = "The inventory is 600 s old, because the service cannot be reached and cache_stale is set. It is down"
     assert reported[-2:] == [Diagnostic(Level.WARNING, text), Diagnostic(Level.WARNING, "odd")]
 
 

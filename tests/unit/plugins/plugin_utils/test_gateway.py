@@ -97,10 +97,10 @@ def test_group_with_other_variables_is_refused(variables: dict[str, Any], gatewa
 def test_group_with_hosts_of_another_source_is_refused(before: Before) -> None:
     existing = inventory({}, "web", "db")
     assert refusal(existing, before) == (
-        "the group 'phala_gateway' has 'db' of another source, which would get the connection variables of second.yml."
+        "the group 'phala_gateway' contains 'db' of another source, which would get the connection variables of second.yml."
         " Set another 'group' there, or rename the group of the other source."
     )
-    with pytest.raises(GatewayGroupError, match="has 'db'"):
+    with pytest.raises(GatewayGroupError, match="contains 'db'"):
         refuse(existing, before, Host("db", CVM, {}, {}, ("g",), {}))
 
 
@@ -110,7 +110,7 @@ def test_group_of_all_hosts_is_not_the_gateway_group_of_another_file() -> None:
     with pytest.raises(GatewayGroupError) as raised:
         refuse_gateway_group(source, Before(gateways={"a_gateway": "first.yml"}))
     assert str(raised.value) == (
-        "group: 'a_gateway' in second.yml is the group in which first.yml keeps its connection variables. Choose another name."
+        "group: 'a_gateway' in second.yml is the group with the connection variables of first.yml. Choose another name."
     )
 
 
@@ -125,7 +125,7 @@ def test_missing_command_is_mentioned() -> None:
     assert list(openssl_problem(settings("/nowhere/openssl"))) == [
         Diagnostic(
             Level.VERBOSE,
-            "'/nowhere/openssl' was not found, and ssh needs it to reach the hosts: install OpenSSL",
+            "'/nowhere/openssl' was not found, and ssh needs it to reach the hosts. Install OpenSSL.",
             option="gateway_openssl",
         )
     ]
@@ -138,7 +138,7 @@ def test_libressl_is_a_warning(tmp_path: Path) -> None:
             Level.WARNING,
             f"{path!r} is LibreSSL, which cannot check the gateway's host name, so every tunnel fails",
             option="gateway_openssl",
-            advice="Install OpenSSL and set gateway_openssl to its path",
+            advice="Install OpenSSL and set gateway_openssl to its path.",
         )
     ]
 

@@ -48,15 +48,15 @@ def test_other_name_of_a_group_is_none(name: str) -> None:
 )
 def test_name_of_a_group_is_text(name: Any, shown: str) -> None:
     (problem,) = group_name_problems("groups", name, "phala")
-    assert problem == f"groups: expected the name of a group, got {shown}: write it in quotes"
+    assert problem == f"groups: expected the name of a group, got {shown}. Write it in quotes."
 
 
 @pytest.mark.parametrize("name", ["web-1", "1web", "", "true", "True", "false", "none", "None", "class", "caf\u00e9"])
 def test_word_that_is_no_name_of_a_variable_is_a_problem(name: str) -> None:
     (problem,) = variable_name_problems("compose", name)
     assert problem == (
-        f"compose: {name!r} cannot be a variable's name: use letters, digits and _, no digit at the start, and no word of"
-        " Jinja2 or Python"
+        f"compose: {name!r} is not a valid variable name. Use letters, digits and '_', do not begin with a digit, and do not use"
+        " a word of Jinja2 or Python."
     )
 
 

@@ -58,13 +58,13 @@ def test_pip_is_named_only_where_it_works(
 ) -> None:
     machine(pip=pip, managed=managed, virtual=virtual)
     ways = "; ".join([*WAYS, PIP] if is_named else WAYS)
-    assert install_advice("requests") == f"install it for {PYTHON} with one of: {ways}"
+    assert install_advice("requests") == f"Install it for {PYTHON} with one of: {ways}"
 
 
 def test_extra_is_quoted_for_the_shell(machine: Callable[..., None]) -> None:
     machine(pip=True, managed=False, virtual=True)
     assert install_advice("requests[socks]") == (
-        f"install it for {PYTHON} with one of: uv tool install ansible-core --with 'requests[socks]'; "
+        f"Install it for {PYTHON} with one of: uv tool install ansible-core --with 'requests[socks]'; "
         "pipx inject ansible-core 'requests[socks]'; python3-socks of your distribution; "
         f"{PYTHON} -m pip install 'requests[socks]'"
     )
@@ -85,7 +85,7 @@ def test_package_that_is_too_old_is_named_with_its_version(versions: dict[str, s
     name = package.partition(" ")[0]
     minimum = {"requests": "2.25.1", "urllib3": "1.26.5"}[name]
     assert problem == (
-        f"the Python package {package} is too old, this plugin needs {minimum} or later: upgrade it for {PYTHON} with one of: "
+        f"the Python package {package} is too old. This plugin needs {minimum} or later. Upgrade it for {PYTHON} with one of: "
         f"uv tool install ansible-core --with '{name}>={minimum}'; pipx inject --force ansible-core '{name}>={minimum}'; "
         f"python3-{name} of your distribution"
     )
@@ -113,8 +113,8 @@ def test_packages_of_this_python_are_fine() -> None:
 def test_missing_package_is_said_with_its_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_libraries, "IMPORT_ERROR", ImportError("No module named 'requests'"))
     assert library_problem() == (
-        "the Python package requests cannot be imported (No module named 'requests'): "
-        f"install it for {PYTHON} with one of: {'; '.join(WAYS)}"
+        "the Python package requests cannot be imported (No module named 'requests'). "
+        f"Install it for {PYTHON} with one of: {'; '.join(WAYS)}"
     )
 
 
@@ -126,14 +126,14 @@ def test_package_that_is_too_old_to_be_imported_is_named_with_its_version(monkey
 
     monkeypatch.setattr(_libraries, "IMPORT_ERROR", ImportError("cannot import name 'Mapping'"))
     monkeypatch.setattr(_libraries, "version", version)
-    assert (library_problem() or "").startswith("the Python package urllib3 1.21.1 is too old, this plugin needs 1.26.5")
+    assert (library_problem() or "").startswith("the Python package urllib3 1.21.1 is too old. This plugin needs 1.26.5")
 
 
 def test_key_log_that_cannot_be_opened_at_the_import_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_libraries, "IMPORT_ERROR", FileNotFoundError(2, "No such file or directory", "/no/log"))
     assert library_problem() == (
-        "the Python package requests cannot be imported ([Errno 2] No such file or directory: '/no/log'): "
-        "correct or unset SSLKEYLOGFILE"
+        "the Python package requests cannot be imported ([Errno 2] No such file or directory: '/no/log'). Correct or unset"
+        " SSLKEYLOGFILE."
     )
 
 

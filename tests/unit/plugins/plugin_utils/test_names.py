@@ -180,7 +180,7 @@ def test_fixed_name_stays_and_nobody_else_gets_it() -> None:
         (["web"], [1], ("web",), (), Level.WARNING, "No host has the plain name now"),
         (["all"], [1], (), (), Level.WARNING, "No host has the plain name now"),
         (["LOCALHOST"], [1], (), (), Level.WARNING, "No host has the plain name now"),
-        (["web"], [1], (), ("web",), Level.WARNING, "of a host of another source"),
+        (["web"], [1], (), ("web",), Level.WARNING, "A host of another source"),
     ],
 )
 def test_who_reads_that_hosts_were_renamed(

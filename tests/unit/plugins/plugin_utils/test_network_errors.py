@@ -29,8 +29,8 @@ URL = "https://service.example/api/v1/apps"
 KEY = "phak_0123456789abcdef"
 PROXY = Route(proxy="http://me:s3cr3t@proxy.example", proxy_source="HTTPS_PROXY", verify=True, verify_source="")
 DIRECT = Route(proxy=None, proxy_source="", verify=True, verify_source="")
-TOO_SLOW = "no complete response within 1.5 s; check the network, or raise timeout or lower page_size"
-CHECK = "check api_url and the network"
+TOO_SLOW = "no complete response within 1.5 s. Check the network, raise timeout, or lower page_size."
+CHECK = "Check api_url and the network."
 
 
 class CertificateError(ValueError):
@@ -67,31 +67,31 @@ PASSING = [
     (TooSlowError(), TOO_SLOW),
     (
         wrapped(caused(ProtocolError("aborted"), ConnectionResetError(104, "Connection reset by peer"))),
-        f"the connection failed: Connection reset by peer; {CHECK}",
+        f"the connection failed: Connection reset by peer. {CHECK}",
     ),
     (
         requests.ConnectionError(ProtocolError("Connection aborted.", ConnectionResetError(104, "reset"))),
-        f"the connection failed: reset; {CHECK}",
+        f"the connection failed: reset. {CHECK}",
     ),
     (
         wrapped(caused(ProtocolError("x"), ConnectionRefusedError(111, "Connection refused"))),
-        f"the connection failed: Connection refused; {CHECK}",
+        f"the connection failed: Connection refused. {CHECK}",
     ),
-    (ConnectionRefusedError(111, "Connection refused"), f"the connection failed: Connection refused; {CHECK}"),
+    (ConnectionRefusedError(111, "Connection refused"), f"the connection failed: Connection refused. {CHECK}"),
     (
         caused(ProtocolError("broken"), IncompleteRead(3, 5)),
-        f"the connection failed: IncompleteRead(3 bytes read, 5 more expected); {CHECK}",
+        f"the connection failed: IncompleteRead(3 bytes read, 5 more expected). {CHECK}",
     ),
-    (OSError(), f"the connection failed: OSError; {CHECK}"),
-    (OSError(101, "Network is unreachable"), f"the connection failed: Network is unreachable; {CHECK}"),
-    (requests.ConnectionError(f"the key {KEY}\x1b"), f"the connection failed: the key ***?; {CHECK}"),
+    (OSError(), f"the connection failed: OSError. {CHECK}"),
+    (OSError(101, "Network is unreachable"), f"the connection failed: Network is unreachable. {CHECK}"),
+    (requests.ConnectionError(f"the key {KEY}\x1b"), f"the connection failed: the key ***?. {CHECK}"),
     (
         wrapped(ssl.SSLEOFError(8, "EOF occurred in violation of protocol")),
-        f"the connection failed: EOF occurred in violation of protocol; {CHECK}",
+        f"the connection failed: EOF occurred in violation of protocol. {CHECK}",
     ),
     (
         wrapped(caused(ProtocolError("x"), socket.gaierror(-2, "Name or service not known"))),
-        "the name service.example was not found: Name or service not known; check api_url, the network and DNS",
+        "the host name service.example was not found: Name or service not known. Check api_url, the network and DNS.",
     ),
 ]
 
@@ -119,7 +119,7 @@ def test_certificate_that_is_refused_stays_so(error: Exception, reason: str) -> 
     if "'certificate verify failed')" in reason:
         reason = str(error)
     assert str(made) == (
-        f"GET {URL}: the certificate of service.example was not accepted: {reason}; set ca_path if a CA of your own signs it"
+        f"GET {URL}: the certificate of service.example was not accepted: {reason}. If your own CA signs it, set ca_path."
     )
     assert made.__class__ is UnavailableError
     assert not made.may_pass
@@ -127,7 +127,10 @@ def test_certificate_that_is_refused_stays_so(error: Exception, reason: str) -> 
 
 def test_tls_that_fails_stays_so() -> None:
     made = error_for(wrapped(SSLError(ssl.SSLError(1, "[SSL] wrong version number"))))
-    assert str(made) == f"GET {URL}: no TLS connection: [SSL] wrong version number; check that api_url names an https port"
+    assert (
+        str(made)
+        == f"GET {URL}: the TLS connection failed: [SSL] wrong version number. Check that the port of api_url is an https port."
+    )
     assert made.__class__ is UnavailableError
     assert not made.may_pass
 
@@ -137,7 +140,7 @@ def test_proxy_that_does_not_connect_is_named_without_its_password(kind: str) ->
     reason = ProxyError("Cannot connect to proxy.", OSError("Tunnel connection failed: 407 me:s3cr3t"))
     made = error_for(requests.exceptions.ProxyError(MaxRetryError(None, "/", reason)) if kind == "requests" else reason, PROXY)  # type: ignore[arg-type]
     assert str(made) == (
-        f"GET {URL}: the proxy did not connect: Tunnel connection failed: 407 ***; check HTTPS_PROXY and NO_PROXY"
+        f"GET {URL}: the proxy did not connect: Tunnel connection failed: 407 ***. Check HTTPS_PROXY and NO_PROXY."
     )
     assert made.__class__ is UnavailableError
     assert made.may_pass
@@ -145,7 +148,7 @@ def test_proxy_that_does_not_connect_is_named_without_its_password(kind: str) ->
 
 def test_name_of_the_proxy_that_is_not_found_is_not_blamed_on_the_service() -> None:
     reason = ProxyError("Cannot connect to proxy.", caused(OSError(), socket.gaierror(-2, "Name or service not known")))
-    assert "the proxy did not connect: Name or service not known; check HTTPS_PROXY" in str(error_for(wrapped(reason), PROXY))
+    assert "the proxy did not connect: Name or service not known. Check HTTPS_PROXY" in str(error_for(wrapped(reason), PROXY))
 
 
 def with_bundle(path: Path) -> Route:
@@ -179,13 +182,13 @@ def test_files_of_tls_are_not_blamed_for_plain_http(tmp_path: Path) -> None:
         route=with_bundle(tmp_path / "none.pem"),
         mask=str,
     )
-    assert str(made) == f"GET http://127.0.0.1/apps: the connection failed: reset; {CHECK}"
+    assert str(made) == f"GET http://127.0.0.1/apps: the connection failed: reset. {CHECK}"
 
 
 @pytest.mark.parametrize("seconds", [1, 2.5])
 def test_time_limit_is_said(seconds: float) -> None:
     made = too_slow(URL, seconds)
     assert str(made) == (
-        f"GET {URL}: no complete response within {seconds} s; check the network, or raise timeout or lower page_size"
+        f"GET {URL}: no complete response within {seconds} s. Check the network, raise timeout, or lower page_size."
     )
     assert made.may_pass

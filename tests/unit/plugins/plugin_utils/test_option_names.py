@@ -23,14 +23,14 @@ KEYS = ("key", "prefix", "separator", "parent_group")
     [
         ("filter", "Did you mean 'filters'?"),
         ("FILTERS", "Did you mean 'filters'?"),
-        ("region", "'region' is a filter: write it below 'filters'."),
-        ("regions", "'region' is a filter: write it below 'filters'."),
-        ("status", "'status' is a filter: write it below 'filters'."),
+        ("region", "'region' is a filter. Write it below 'filters'."),
+        ("regions", "'region' is a filter. Write it below 'filters'."),
+        ("status", "'status' is a filter. Write it below 'filters'."),
         ("token", "Use 'api_key'."),
         ("url", "Use 'api_url'."),
         (
             "vcpu",
-            "The service cannot filter by 'vcpu': write a condition in 'host_filters', such as 'phala_vcpu == ...'.",
+            "The service cannot filter by 'vcpu'. Write a condition in 'host_filters', such as 'phala_vcpu == ...'.",
         ),
         ("zzz", "See 'ansible-doc -t inventory phala.cloud.phala' for all options."),
         (1, "See 'ansible-doc -t inventory phala.cloud.phala' for all options."),
@@ -46,10 +46,10 @@ def test_unknown_option_is_placed(name: object, advice: str) -> None:
         ("regoin", "Did you mean 'region'?"),
         (
             "gpu_count",
-            "The service cannot filter by 'gpu_count': write a condition in 'host_filters', such as 'phala_gpu_count == ...'.",
+            "The service cannot filter by 'gpu_count'. Write a condition in 'host_filters', such as 'phala_gpu_count == ...'.",
         ),
-        ("timeout", "'timeout' is an option: write it at the top level."),
-        ("zzz", f"Choose from {', '.join(FILTERS)}."),
+        ("timeout", "'timeout' is an option. Write it at the top level."),
+        ("zzz", f"Choose {', '.join(map(repr, FILTERS[:-1]))} or {FILTERS[-1]!r}."),
     ],
 )
 def test_unknown_filter_is_placed(name: str, advice: str) -> None:
@@ -61,10 +61,10 @@ def test_unknown_filter_is_placed(name: str, advice: str) -> None:
     [
         ({"key": "phala_region", "separator": "-"}, []),
         ({"key": "phala_region", "seperator": "-"}, ["k[0]: unknown key 'seperator'. Did you mean 'separator'?"]),
-        ({"key": "a", "zzz": 1}, ["k[0]: unknown key 'zzz'. Choose from key, parent_group, prefix, separator."]),
-        ("a", ["k[0]: expected a dictionary with a 'key', got 'a'"]),
-        ({"prefix": "a"}, ["k[0].key: expected a Jinja2 expression, got nothing: write it in quotes"]),
-        ({"key": ["a"]}, ["k[0].key: expected a Jinja2 expression, got the list ['a']: write it in quotes"]),
+        ({"key": "a", "zzz": 1}, ["k[0]: unknown key 'zzz'. Choose 'key', 'parent_group', 'prefix' or 'separator'."]),
+        ("a", ["k[0]: expected a dictionary with a 'key', got 'a'."]),
+        ({"prefix": "a"}, ["k[0].key: expected a Jinja2 expression, got nothing. Write it in quotes."]),
+        ({"key": ["a"]}, ["k[0].key: expected a Jinja2 expression, got the list ['a']. Write it in quotes."]),
     ],
     ids=str,
 )

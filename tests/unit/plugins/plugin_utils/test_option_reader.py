@@ -40,9 +40,9 @@ def test_all_problems_are_collected() -> None:
         (1, 3, None),
         (3, 3, None),
         (9, None, None),
-        (0, 3, "n: 0 is out of range, it takes from 1 to 3"),
-        (4, 3, "n: 4 is out of range, it takes from 1 to 3"),
-        (0, None, "n: 0 is out of range, it takes at least 1"),
+        (0, 3, "n: 0 is out of range. Choose a number from 1 to 3."),
+        (4, 3, "n: 4 is out of range. Choose a number from 1 to 3."),
+        (0, None, "n: 0 is out of range. Choose 1 or more."),
     ],
 )
 def test_number_is_within_its_bounds(value: int, maximum: int | None, problem: str | None) -> None:
@@ -67,7 +67,7 @@ def test_path_of_the_environment_is_taken_as_core_gives_it(tmp_path: Path) -> No
 def test_path_where_nothing_is_is_a_problem(tmp_path: Path) -> None:
     read = reader({"ca": "ca.pem"}, str(tmp_path / "phala.yml"), ca="/ca.pem")
     read.existing_path("ca")
-    assert read.problems == [f"ca: there is no {tmp_path}/ca.pem"]
+    assert read.problems == [f"ca: {tmp_path}/ca.pem does not exist. Correct the path."]
 
 
 @pytest.mark.parametrize(
@@ -85,14 +85,14 @@ def test_other_value_is_no_text(value: Any, kind: str) -> None:
     with pytest.raises(OptionError) as raised:
         reader(group=value).text("group")
     assert str(raised.value).startswith(f"group: expected text, got {kind}")
-    assert str(raised.value).endswith(": write it in quotes")
+    assert str(raised.value).endswith(". Write it in quotes.")
 
 
 @pytest.mark.parametrize("result", ["", " ", None])
 def test_template_that_gives_nothing_is_a_problem(result: Any) -> None:
     read = reader()
     read.plugin.templar.template = lambda _text: result
-    with pytest.raises(OptionError, match="group: its template gives an empty text") as raised:
+    with pytest.raises(OptionError, match="group: the template gives an empty text") as raised:
         read.text_of("group", "{{ lookup('env', 'A') }}")
     assert str(raised.value).endswith("Set the environment variable A.")
 
@@ -109,10 +109,10 @@ def test_entries_of_a_list_are_texts_as_they_are_written() -> None:
     read = reader(hostnames=["a", "{{ b }}", "", 7, " ", None])
     assert read.texts("hostnames", "a name") == ["a", "{{ b }}"]
     assert read.problems == [
-        "hostnames[2]: expected a name, got ''",
-        "hostnames[3]: expected a name, got 7",
-        "hostnames[4]: expected a name, got ' '",
-        "hostnames[5]: expected a name, got nothing",
+        "hostnames[2]: expected a name, got ''.",
+        "hostnames[3]: expected a name, got 7.",
+        "hostnames[4]: expected a name, got ' '.",
+        "hostnames[5]: expected a name, got nothing.",
     ]
     assert reader().texts("hostnames", "a name") == []
 

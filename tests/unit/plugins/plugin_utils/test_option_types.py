@@ -58,30 +58,30 @@ def test_null_is_no_problem(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("truth", "flase", "expected true or false, got 'flase'"),
-        ("truth", [], "expected true or false, got the list []"),
-        ("truth", 2, "expected true or false, got 2"),
-        ("number", True, "expected a whole number, got the boolean True"),
-        ("number", 1.5, "expected a whole number, got 1.5"),
-        ("number", "1.5", "expected a whole number, got '1.5'"),
-        ("number", "\N{ARABIC-INDIC DIGIT EIGHT}", "expected a whole number, got '\N{ARABIC-INDIC DIGIT EIGHT}'"),
-        ("number", [1], "expected a whole number, got the list [1]"),
-        ("text", ["a"], "expected text, got the list ['a']"),
-        ("text", {"a": 1}, "expected text, got the dictionary {'a': 1}"),
-        ("text", True, "expected text, got the boolean True: write it in quotes"),
-        ("text", 1.5, "expected text, got 1.5: write it in quotes"),
-        ("text", b"a", "expected text, got b'a'"),
-        ("texts", {"a": 1}, "expected a list, got the dictionary {'a': 1}"),
-        ("texts", 5, "expected a list, got 5"),
-        ("entries", ["a"], "expected a dictionary, got the list ['a']"),
-        ("entries", "a", "expected a dictionary, got 'a'"),
-        ("file", ["/x"], "expected a path, got the list ['/x']"),
-        ("file", True, "expected a path, got the boolean True"),
-        ("api_key", ["phak_secret"], "expected text, got a list"),
+        ("truth", "flase", "expected true or false, got 'flase'."),
+        ("truth", [], "expected true or false, got the list []."),
+        ("truth", 2, "expected true or false, got 2."),
+        ("number", True, "expected a whole number, got the boolean True."),
+        ("number", 1.5, "expected a whole number, got 1.5."),
+        ("number", "1.5", "expected a whole number, got '1.5'."),
+        ("number", "\N{ARABIC-INDIC DIGIT EIGHT}", "expected a whole number, got '\N{ARABIC-INDIC DIGIT EIGHT}'."),
+        ("number", [1], "expected a whole number, got the list [1]."),
+        ("text", ["a"], "expected text, got the list ['a']."),
+        ("text", {"a": 1}, "expected text, got the dictionary {'a': 1}."),
+        ("text", True, "expected text, got the boolean True. Write it in quotes."),
+        ("text", 1.5, "expected text, got 1.5. Write it in quotes."),
+        ("text", b"a", "expected text, got b'a'."),
+        ("texts", {"a": 1}, "expected a list, got the dictionary {'a': 1}."),
+        ("texts", 5, "expected a list, got 5."),
+        ("entries", ["a"], "expected a dictionary, got the list ['a']."),
+        ("entries", "a", "expected a dictionary, got 'a'."),
+        ("file", ["/x"], "expected a path, got the list ['/x']."),
+        ("file", True, "expected a path, got the boolean True."),
+        ("api_key", ["phak_secret"], "expected text, got a list."),
         ("api_key", ("phak_secret",), None),
-        ("api_key", {"phak_secret": 1}, "expected text, got a dictionary"),
-        ("api_key", 1.25, "expected text, got a value of type float: write it in quotes"),
-        ("api_key", True, "expected text, got a boolean: write it in quotes"),
+        ("api_key", {"phak_secret": 1}, "expected text, got a dictionary."),
+        ("api_key", 1.25, "expected text, got a value of type float. Write it in quotes."),
+        ("api_key", True, "expected text, got a boolean. Write it in quotes."),
     ],
 )
 def test_value_of_another_type_is_told(name: str, value: Any, problem: str | None) -> None:
@@ -91,12 +91,12 @@ def test_value_of_another_type_is_told(name: str, value: Any, problem: str | Non
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("choice", "gatway", "'gatway' is not possible: did you mean 'gateway'?"),
-        ("choice", "zzz", "'zzz' is not possible: known are gateway, none"),
-        ("choice", "region, node", "'region, node' is not possible: known are gateway, none"),
-        ("choices", ["region", "nodes"], "'nodes' is not possible: did you mean 'node'?"),
-        ("choices", "region, nodes", "'nodes' is not possible: did you mean 'node'?"),
-        ("choices", [["zzz"]], "['zzz'] is not possible: known are node, region"),
+        ("choice", "gatway", "invalid value 'gatway'. Did you mean 'gateway'?"),
+        ("choice", "zzz", "invalid value 'zzz'. Choose 'gateway' or 'none'."),
+        ("choice", "region, node", "invalid value 'region, node'. Choose 'gateway' or 'none'."),
+        ("choices", ["region", "nodes"], "invalid value 'nodes'. Did you mean 'node'?"),
+        ("choices", "region, nodes", "invalid value 'nodes'. Did you mean 'node'?"),
+        ("choices", [["zzz"]], "invalid value ['zzz']. Choose 'node' or 'region'."),
     ],
 )
 def test_value_that_is_no_choice_is_told(name: str, value: Any, problem: str) -> None:
@@ -108,7 +108,7 @@ def test_value_that_is_no_choice_is_told(name: str, value: Any, problem: str) ->
 )
 def test_type_may_have_another_name(kind: str | None, expected: str | None) -> None:
     problem = type_problem("o", {"type": kind}, "x")
-    assert problem == (expected and f"o: expected {expected}, got 'x'")
+    assert problem == (expected and f"o: expected {expected}, got 'x'.")
 
 
 class Closed:
@@ -120,7 +120,7 @@ class Closed:
 
 def test_vaulted_value_that_cannot_be_opened_is_told_first() -> None:
     assert (type_problem("truth", DEFINITIONS["truth"], [Closed()]) or "").startswith(
-        "truth[0]: the vaulted value cannot be opened"
+        "truth[0]: the vaulted value cannot be decrypted"
     )
 
 
@@ -165,11 +165,11 @@ def test_well_typed_options_are_those_that_core_can_take() -> None:
 @pytest.mark.parametrize(
     ("name", "suggestion"),
     [
-        ("filter", "did you mean 'filters'?"),
-        ("FILTERS", "did you mean 'filters'?"),
-        ("zzz", "known are filters, group, hostnames"),
-        (7, "known are filters, group, hostnames"),
-        ("", "known are filters, group, hostnames"),
+        ("filter", "Did you mean 'filters'?"),
+        ("FILTERS", "Did you mean 'filters'?"),
+        ("zzz", "Choose 'filters', 'group' or 'hostnames'."),
+        (7, "Choose 'filters', 'group' or 'hostnames'."),
+        ("", "Choose 'filters', 'group' or 'hostnames'."),
     ],
 )
 def test_nearest_known_name_is_suggested_else_all(name: Any, suggestion: str) -> None:

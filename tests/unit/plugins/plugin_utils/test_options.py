@@ -378,7 +378,9 @@ def test_without_a_home_there_is_no_credentials_file(
 
 def test_profile_that_is_not_used_is_told(read: Callable[..., Settings], path: Path) -> None:
     settings = read({"api_key": "phak_of-the-file", "profile": "work"})
-    assert settings.diagnostics == (Diagnostic(Level.WARNING, f"{path}: profile 'work' is not used, because api_key is set too"),)
+    assert settings.diagnostics == (
+        Diagnostic(Level.WARNING, f"{path}: profile: 'work' is not used, because api_key is also set. Remove one of them."),
+    )
 
 
 def test_where_the_key_comes_from_is_kept(
@@ -413,7 +415,7 @@ def test_templates_see_afterwards_what_they_saw_before(path: Path) -> None:
 
 def test_stale_cache_without_a_cache_is_told(read: Callable[..., Settings]) -> None:
     (warning,) = read({"cache_stale": 60}).diagnostics
-    assert warning.text.startswith("cache_stale does nothing while the cache is off")
+    assert warning.text.startswith("cache_stale does nothing, because the cache is off")
 
 
 # Templates
@@ -514,10 +516,10 @@ def test_environment_may_hold_templates(read: Callable[..., Settings], monkeypat
         ({"page_size": True}, ["page_size", "whole number"]),
         ({"concurrency": 0}, ["concurrency", "1 to 32"]),
         ({"concurrency": 33}, ["concurrency", "1 to 32"]),
-        ({"timeout": 0}, ["timeout", "at least 1"]),
+        ({"timeout": 0}, ["timeout", "1 or more"]),
         ({"timeout": 1.5}, ["timeout", "whole number", "1.5"]),
-        ({"retries": -1}, ["retries", "at least 0"]),
-        ({"cache_stale": -1}, ["cache_stale", "at least 0"]),
+        ({"retries": -1}, ["retries", "0 or more"]),
+        ({"cache_stale": -1}, ["cache_stale", "0 or more"]),
         ({"gateway_port": 0}, ["gateway_port", "1 to 65535"]),
         ({"gateway_port": 65536}, ["gateway_port", "1 to 65535"]),
         ({"ssh_port": 70000}, ["ssh_port", "1 to 65535"]),
@@ -564,18 +566,18 @@ def test_environment_may_hold_templates(read: Callable[..., Settings], monkeypat
         ({"api_url": "http://10.0.0.1/api/v1"}, ["api_url", "unencrypted"]),
         ({"api_url": "http://localhost.example.org/api/v1"}, ["api_url", "unencrypted"]),
         ({"api_url": "http://127.0.0.1.example.org/api/v1"}, ["api_url", "unencrypted"]),
-        ({"api_url": "phala.example.org/api/v1"}, ["api_url", "no URL", "https://"]),
-        ({"api_url": "ftp://phala.example.org"}, ["api_url", "no URL"]),
-        ({"api_url": "https://"}, ["api_url", "no URL"]),
-        ({"api_url": "https://[::1"}, ["api_url", "no URL"]),
-        ({"api_url": "https://phala.example.org:port"}, ["api_url", "no URL"]),
-        ({"api_url": "https://phala.example.org/a b"}, ["api_url", "no URL"]),
+        ({"api_url": "phala.example.org/api/v1"}, ["api_url", "not a URL", "https://"]),
+        ({"api_url": "ftp://phala.example.org"}, ["api_url", "not a URL"]),
+        ({"api_url": "https://"}, ["api_url", "not a URL"]),
+        ({"api_url": "https://[::1"}, ["api_url", "not a URL"]),
+        ({"api_url": "https://phala.example.org:port"}, ["api_url", "not a URL"]),
+        ({"api_url": "https://phala.example.org/a b"}, ["api_url", "not a URL"]),
         ({"api_url": "https://phala.example.org/api?x=y"}, ["api_url", "'?'"]),
         ({"api_url": "https://phala.example.org/api#x"}, ["api_url", "'#'"]),
         ({"api_url": "https://user:secret@phala.example.org"}, ["api_url", "password"]),
         ({"api_url": "{{ empty }}"}, ["api_url", "empty text"]),
         # The key
-        ({"api_key": "two words"}, ["api_key", "blank"]),
+        ({"api_key": "two words"}, ["api_key", "space"]),
         ({"api_key": "phak_x\n"}, ["api_key", "line break"]),
         ({"api_key": "phak_\N{LATIN SMALL LETTER E WITH ACUTE}"}, ["api_key", "ASCII"]),
         ({"api_key": ""}, ["api_key", "empty"]),
@@ -705,7 +707,7 @@ def test_problem_names_the_variable_of_the_environment(
 
 
 def test_problem_names_the_profile(problems: Callable[..., list[str]], home: Path) -> None:
-    file = log_in(home, me={"token": "phak_me", "api_prefix": "no URL"})
+    file = log_in(home, me={"token": "phak_me", "api_prefix": "not a URL"})
     (problem,) = problems({"profile": "me"})
     assert "'me'" in problem
     assert str(file) in problem

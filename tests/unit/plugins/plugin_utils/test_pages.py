@@ -113,8 +113,7 @@ def test_refuses_a_response_that_is_not_a_page(content: Any, fault: str) -> None
     with pytest.raises(ApiError) as raised:
         read(Client(content), REQUEST)
     assert str(raised.value) == (
-        f"GET https://service.test/apps?page=2: the response is not what the service describes: {fault}. Check api_url and"
-        " api_version."
+        f"GET https://service.test/apps?page=2: the response is invalid: {fault}. Check api_url and api_version."
     )
 
 

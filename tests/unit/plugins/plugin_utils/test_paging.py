@@ -298,7 +298,7 @@ def test_wrong_claims_and_short_pages_give_the_whole_fleet_or_an_error(
 @pytest.mark.parametrize("query", [{}, RUNNING])
 def test_fails_if_each_page_counts_one_more_page(query: Filter) -> None:
     service = Service(lambda number, size: page_of(fleet(250), number, size, total=100 * (number + 1), total_pages=number + 1))
-    with pytest.raises(UnavailableError, match="it counted 200 apps on one page and 300 on another"):
+    with pytest.raises(UnavailableError, match="it counts 200 apps on one page and 300 on another"):
         fetch(service, query)
     assert service.log == [1, 2] * MAX_READINGS
 
@@ -307,9 +307,9 @@ def test_message_of_a_contradiction() -> None:
     with pytest.raises(ApiError) as raised:
         fetch(Service(lambda number, size: page_of([], number, size, total=5)), RUNNING)
     assert str(raised.value) == (
-        f"GET {URL}/apps?status=running: the service contradicts itself, in two reads alike: it counts 5 apps, but its pages show"
-        " 0. The plugin never returns a partial inventory. Run the command again later, and tell the service's support if this"
-        " stays."
+        f"GET {URL}/apps?status=running: the service contradicts itself in two reads: it counts 5 apps, but its pages show"
+        " 0. The plugin never returns a partial inventory. Run the command again later. If it fails again, report it to the"
+        " service's support."
     )
 
 
@@ -381,7 +381,7 @@ def test_fails_if_the_list_changes_during_all_readings() -> None:
     with pytest.raises(UnavailableError) as raised:
         fetch(service, RUNNING, page_size=2, concurrency=1)
     assert str(raised.value) == (
-        f"GET {URL}/apps: the app list changed during all 6 reads, so it may be incomplete (in the last read, it counted 8 apps"
+        f"GET {URL}/apps: the app list changed during all 6 reads, so it may be incomplete (in the last read, it counts 8 apps"
         " on one page and 9 on another). Run the command again."
     )
     assert service.log.count(1) == MAX_READINGS
@@ -490,10 +490,10 @@ def test_notes_pages_and_readings() -> None:
     url = f"{URL}/apps?status=running"
     assert lines == [
         f"Page 1 of 2 of {url}: 2 apps in 0.25 s",
-        f"Page 2 of 2 of {url}: 1 apps in 0.25 s",
+        f"Page 2 of 2 of {url}: 1 app in 0.25 s",
         "Read 1 of at most 6 does not prove that the app list is whole: a second read must show the same",
         f"Page 1 of 2 of {url}: 2 apps in 0.25 s, unchanged",
-        f"Page 2 of 2 of {url}: 1 apps in 0.25 s, unchanged",
+        f"Page 2 of 2 of {url}: 1 app in 0.25 s, unchanged",
     ]
 
 

@@ -51,12 +51,12 @@ def test_text_of_the_file_is_utf_8(file: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("locale.getpreferredencoding", lambda _do_setlocale=True: "ascii")
     assert choose_profile(None)[0] == name
     file.write_bytes(b"profile = '\xe9'")
-    assert problem() == f"{file} cannot be read: it is not UTF-8"
+    assert problem() == f"{file} cannot be read: it is not UTF-8. Correct the file."
 
 
 def test_file_that_cannot_be_read_is_an_error_with_the_reason_of_the_system(file: Path) -> None:
     file.mkdir()
-    assert problem() == f"{file} cannot be read: Is a directory"
+    assert problem() == f"{file} cannot be read: Is a directory. Correct the file."
 
 
 def test_file_with_a_profile_that_is_no_text_is_an_error(file: Path) -> None:

@@ -104,7 +104,7 @@ def test_finds_what_does_not_fit_together(pages: list[str], total: int, page_cou
 
 
 def test_says_how_a_count_changed() -> None:
-    assert changed(("ab", 4), ("c", 3), ("", 5)).fault == "it counted 3 apps on one page and 5 on another"
+    assert changed(("ab", 4), ("c", 3), ("", 5)).fault == "it counts 3 apps on one page and 5 on another"
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_change_of_another_query_is_not_a_contradiction() -> None:
         (
             reading(shown("ab", total=4), changed(("ab", 3), ("c", 4))),
             None,
-            "it counted 3 apps on one page and 4 on another",
+            "it counts 3 apps on one page and 4 on another",
         ),
     ],
 )

@@ -120,7 +120,7 @@ def test_loop_of_groups_is_refused_before_anything_is_added(
         inventory.add_group(group)
         inventory.add_child(parent, group)
     before = set(inventory.groups)
-    with pytest.raises(GroupLoopError, match=f"^the group '({loop})' cannot be a child of '({loop})', which descends from it"):
+    with pytest.raises(GroupLoopError, match=f"^the group '({loop})' cannot be a child of '({loop})', which is its descendant"):
         publish(inventory, built(host("web"), families=families))
     assert (set(inventory.groups), inventory.hosts) == (before, {})
 

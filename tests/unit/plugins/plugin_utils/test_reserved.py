@@ -26,7 +26,7 @@ def test_group_with_a_reserved_name_is_renamed(name: str) -> None:
             Level.WARNING,
             "Renamed groups whose names are reserved for this machine, for Ansible or for hosts of another source",
             subjects=(f"{name} -> {name}_group",),
-            advice="To choose the names, set a prefix in keyed_groups",
+            advice="To choose the names, set a prefix in keyed_groups.",
         )
     ]
 

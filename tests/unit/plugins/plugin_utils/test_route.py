@@ -22,8 +22,8 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._route import Route, c
 URL = "https://service.example/api/v1"
 KEY = "phak_0123456789abcdef"
 ADVICE = (
-    "write it as http://host:port or http://user:password@host:port, and write the characters # / ? [ ] @ of a password as"
-    " %23 %2F %3F %5B %5D %40"
+    "Write it as http://host:port or http://user:password@host:port. In the password, write the characters # / ? [ ] @ as"
+    " %23 %2F %3F %5B %5D %40."
 )
 
 
@@ -182,8 +182,8 @@ def test_good_proxy_passes(proxy: str | None, monkeypatch: pytest.MonkeyPatch) -
         ("http://alice:s3cr3t9@proxy.example:port", "it is not a URL"),
         ("http://alice:s3[cr3t9@proxy.example:3128", "it is not a URL"),
         (":::::", "it is not a URL"),
-        ("http://", "it names no host"),
-        ("http://alice:s3cr3t@", "it names no host"),
+        ("http://", "it has no host"),
+        ("http://alice:s3cr3t@", "it has no host"),
         ("ftp://alice:s3cr3t@proxy.example", "its scheme is unknown"),
         ("sock5://proxy.example", "its scheme is unknown"),
     ],
@@ -191,7 +191,7 @@ def test_good_proxy_passes(proxy: str | None, monkeypatch: pytest.MonkeyPatch) -
 def test_proxy_that_cannot_be_used_is_named_without_its_password(proxy: str, reason: str) -> None:
     with pytest.raises(ApiError) as raised:
         check_proxy(route(proxy), HTTPAdapter())
-    assert str(raised.value) == f"HTTPS_PROXY: the URL of the proxy cannot be used: {reason}; {ADVICE}"
+    assert str(raised.value) == f"HTTPS_PROXY: the URL of the proxy is invalid: {reason}. {ADVICE}"
     assert not isinstance(raised.value, UnavailableError)
     assert not raised.value.may_pass
 
@@ -205,7 +205,7 @@ def test_socks_proxy_without_its_package_is_said(scheme: str, monkeypatch: pytes
     with pytest.raises(ApiError) as raised:
         check_proxy(route(f"{scheme}://alice:s3cr3t@127.0.0.1:9"), HTTPAdapter())
     message = str(raised.value)
-    assert message.startswith("HTTPS_PROXY: a SOCKS proxy needs the Python package PySocks; install it for ")
+    assert message.startswith("HTTPS_PROXY: a SOCKS proxy needs the Python package PySocks. Install it for ")
     assert "'requests[socks]'" in message
     assert "s3cr3t" not in message
     assert raised.value.__class__ is ApiError
@@ -227,8 +227,8 @@ def test_folder_of_certificates_has_no_fault(tmp_path: Path) -> None:
 def test_missing_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "none.pem"
     assert tls_fault(route(verify=str(path), verify_source="REQUESTS_CA_BUNDLE")) == (
-        f"REQUESTS_CA_BUNDLE: {path} cannot be used (No such file or directory); name a file of PEM certificates that you can"
-        " read, or a folder of them"
+        f"REQUESTS_CA_BUNDLE: {path} cannot be used (No such file or directory). Set it to a file of PEM certificates that you"
+        " can read, or to a folder of them."
     )
 
 
@@ -255,5 +255,5 @@ def test_key_log_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
     path = tmp_path / "missing" / "log"
     monkeypatch.setenv("SSLKEYLOGFILE", str(path))
     assert tls_fault(route()) == (
-        f"SSLKEYLOGFILE: {path} cannot be written (No such file or directory); correct or unset the variable"
+        f"SSLKEYLOGFILE: {path} cannot be written (No such file or directory). Correct or unset the variable."
     )

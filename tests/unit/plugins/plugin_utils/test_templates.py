@@ -70,16 +70,16 @@ def test_text_is_rendered_and_other_values_are_not() -> None:
 )
 def test_undefined_variable_is_named(template: str, variables: dict[str, Any], reason: str) -> None:
     error = AnsibleUndefinedVariable("it has no c. And more")
-    assert problem("group", error, template, **variables) == f"group: {reason}. {NOT_KNOWN}: use -e NAME=VALUE."
+    assert problem("group", error, template, **variables) == f"group: {reason}. {NOT_KNOWN}. Use -e NAME=VALUE."
 
 
 @pytest.mark.parametrize(
-    ("template", "reason"), [("{{ a }}", "'a' is undefined"), ("{{ b.c }}", "a part of its template is undefined")]
+    ("template", "reason"), [("{{ a }}", "'a' is undefined"), ("{{ b.c }}", "a part of the template is undefined")]
 )
 def test_undefined_variable_of_a_key_is_named_without_the_words_of_core(template: str, reason: str) -> None:
     error = AnsibleUndefinedVariable("phak_secret has no c")
-    ways = "use -e @FILE, a vaulted value in this file, or PHALA_CLOUD_API_KEY"
-    assert problem("api_key", error, template, b="phak_secret") == f"api_key: {reason}. {NOT_KNOWN}: {ways}."
+    ways = "Use -e @FILE, a vaulted value in this file, or PHALA_CLOUD_API_KEY"
+    assert problem("api_key", error, template, b="phak_secret") == f"api_key: {reason}. {NOT_KNOWN}. {ways}."
 
 
 def test_failure_is_reported_in_the_words_of_core() -> None:
@@ -92,7 +92,7 @@ def test_failure_of_a_key_is_reported_by_the_type_of_the_inner_error() -> None:
     error = ValueError("phak_secret")
     error.__cause__ = RuntimeError("phak_secret")
     error.__cause__.__cause__ = KeyError("phak_secret")
-    assert problem("api_key", error) == "api_key: its template fails with KeyError. Correct the template."
+    assert problem("api_key", error) == "api_key: the template fails with KeyError. Correct the template."
 
 
 def test_type_of_the_fourth_inner_error_is_the_last_that_counts() -> None:
@@ -101,7 +101,7 @@ def test_type_of_the_fourth_inner_error_is_the_last_that_counts() -> None:
         outer = kind()
         outer.__cause__ = error
         error = outer
-    assert problem("api_key", error) == "api_key: its template fails with KeyError. Correct the template."
+    assert problem("api_key", error) == "api_key: the template fails with KeyError. Correct the template."
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_failed_lookup_of_a_key_is_reported_in_the_words_of_core(words: str) -> 
     ],
 )
 def test_empty_template_names_the_environment_variable(template: str, advice: str) -> None:
-    assert str(empty_template("group", template)) == f"group: its template gives an empty text. {advice}"
+    assert str(empty_template("group", template)) == f"group: the template gives an empty text. {advice}"
 
 
 @pytest.mark.parametrize(("value", "text"), [("a", "a"), (7, "7")])

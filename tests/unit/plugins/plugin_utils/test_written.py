@@ -41,7 +41,7 @@ def test_vaulted_text_is_text_at_any_depth(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("name", NOT_RENDERED)
 @pytest.mark.parametrize("value", ["{{ a }}", "{", "}"])
 def test_template_of_an_option_that_is_not_rendered_is_a_problem(name: str, value: str) -> None:
-    advice = "looks like a template, but this option does not accept one: write the text itself"
+    advice = "looks like a template, but this option does not accept one. Write the text itself."
     assert unrendered_template(name, value) == f"{name}: {value!r} {advice}"
 
 
