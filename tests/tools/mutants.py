@@ -75,6 +75,7 @@ def run_mutmut(helpers: Sequence[str], tests: Iterable[Path], mutants: Iterable[
         "pytest_add_cli_args": ["-p", "no:cacheprovider", "-p", "no:unraisableexception"],  # the latter collects garbage
         "pytest_add_cli_args_test_selection": [str(path) for path in tests],
         "on_dependency_change": "ignore",
+        "timeout_constant": 4.0,  # a mutant that hangs is killed, one on a busy machine is not
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
     Path("pyproject.toml").write_text("\n".join(["[tool.mutmut]", *lines, ""]), encoding="utf-8")
