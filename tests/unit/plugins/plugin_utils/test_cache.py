@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.plugins.plugin_utils import _cache
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import read_apps
-from ansible_collections.phala.cloud.plugins.plugin_utils._cache import FleetCache, Seal, StoredFleet
+from ansible_collections.phala.cloud.plugins.plugin_utils._cache import FORMAT, FleetCache, Seal, StoredFleet
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Account
+from ansible_collections.phala.cloud.plugins.plugin_utils._version import COLLECTION_VERSION
 
 KEY = "phak_secret"
 URL = "https://phala.example.org/api/v1"
@@ -50,6 +53,14 @@ def test_signed_fleet_is_verified() -> None:
 def test_entry_is_of_one_account_url_version_and_query(changes: dict[str, Any]) -> None:
     assert seal(**changes).entry != seal().entry
     assert seal(**changes).verified(seal().signed(FLEET)) is None
+
+
+def test_entry_is_of_one_version_of_the_code_that_reads_cvms(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {COLLECTION_VERSION, CORE_VARIABLES} < set(FORMAT)
+    entry, text = seal().entry, seal().signed(FLEET)
+    monkeypatch.setattr(_cache, "FORMAT", (*FORMAT, "another"))
+    assert seal().entry != entry
+    assert seal().verified(text) is None
 
 
 def test_order_of_filter_names_does_not_matter() -> None:
