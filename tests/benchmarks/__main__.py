@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from .measuring import measure_in_turns
+from .page import update_page
 from .profiling import profile
 from .report import write_report
 from .services import ROOT, Services
@@ -27,6 +28,9 @@ ROUNDS = 4
 
 def main() -> None:
     arguments = _parser().parse_args()
+    if arguments.update_page:
+        _say(f"wrote {update_page(arguments.output)}")
+        return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # through the with block, which ends the services
     sizes = arguments.sizes or list(QUICK_SIZES if arguments.quick else SIZES)
     rounds = arguments.rounds or (1 if arguments.quick else ROUNDS)
@@ -49,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, help=f"how often each is measured (default {ROUNDS}; half as often what is slow)")
     parser.add_argument("--only", default="", help="a regular expression that the subjects to measure hold")
     parser.add_argument("--output", type=Path, default=ROOT / ".nox" / "benchmarks", help="a folder (default %(default)s)")
+    parser.add_argument("--update-page", action="store_true", help="put the last report into docs/, and measure nothing")
     parser.add_argument("--profile", action="store_true", help="say where the time inside parse() goes, and measure nothing")
     parser.add_argument("--calls", action="store_true", help="with --profile: the slowest calls, by Python's own profiler")
     return parser
@@ -65,6 +70,7 @@ def environment(folder: str) -> dict[str, str]:
         "HOME": folder,
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_COLLECTIONS_PATH": sysconfig.get_path("purelib"),
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
         "ANSIBLE_INVENTORY_PLUGINS": str(Path(__file__).parent / "inventory_plugins"),
     }
 

@@ -30,7 +30,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Case:
-    """Something to be measured: a command, what its output must hold, in how many rounds, and how many pages it asks for."""
+    """Something to be measured: a command, what its output must hold, and in how many rounds."""
 
     subject: str
     core: str
@@ -40,7 +40,6 @@ class Case:
     arguments: tuple[str, ...]
     expected: str
     rounds: int
-    pages: int = 0
 
 
 @dataclass(frozen=True)

@@ -14,21 +14,24 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 from .measuring import Case
-from .services import HETZNER, NETBOX, PHALA, Services
+from .services import HETZNER, NETBOX, PHALA, ROOT, Services
 
 API_KEY = "phak_simulator-key-that-opens-nothing"
 ONE_HOST = "one host, no inventory"
 STATIC = "static JSON"
-COMPARED_VERSION = "2025-10-28"  # of the API: its CVMs have as many variables as others' hosts, the newest half as many again
+DEFAULT_VERSION = "2026-06-23"  # of the API, which the plugin asks for unless it is told otherwise
+FLAT_VERSION = "2025-10-28"
 COLD = "phala"
-BARE = "bare prototype"
-NEWEST_VERSION = "phala, newest API version"
+BARE = "bare plugin"
 CACHED = "phala, cached"
-CONSTRUCTED = "phala with constructed options"
-CONSTRUCTED_BY_CORE = "phala, then ansible.builtin.constructed"
+PLAIN = "phala, five plain expressions"
+COMPUTED = "phala, four computed expressions"
+FLAT_ONCE = "phala, flat shape, read once"
+FLAT_BARE = "bare plugin, flat shape"
+RELEASE = "phala 1.0.0, read once"
+RELEASE_COMMIT = "f72ec6e6e708a4ea5dce237166b48b6de0b4a78a"  # the last one of 1.0.0, which has no tag
 NETBOX_SUBJECT = "netbox.netbox.nb_inventory"
 HETZNER_SUBJECT = "hetzner.hcloud.hcloud"
 DIMENSIONS = ("region", "node", "base_image", "status")
@@ -37,10 +40,15 @@ import sys
 from tests.simulator import live_cvms, make_fleet
 print(sum(cvm.vm_uuid is not None for _app, cvm in live_cvms(make_fleet(cvms=int(sys.argv[1])))))
 """
-OPTIONS: dict[str, Any] = {
+PLAIN_EXPRESSIONS: dict[str, Any] = {
+    "compose": {"state": "phala_status", "service": "phala_app.name"},
+    "groups": {"reachable": "phala_is_reachable"},
+    "keyed_groups": [{"key": "phala_instance_type", "prefix": "type"}, {"key": "phala_app.kms_type", "prefix": "kms"}],
+}
+COMPUTED_EXPRESSIONS: dict[str, Any] = {
     "compose": {"memory_gb": "phala_memory / 1024", "place": "phala_region ~ '/' ~ phala_node"},
     "groups": {"large": "phala_vcpu > 2"},
-    "keyed_groups": [{"key": "phala_instance_type", "prefix": "type"}],
+    "keyed_groups": [{"key": "phala_instance_type | upper", "prefix": "type"}],
 }
 
 
@@ -50,17 +58,8 @@ def lanes(concurrency: int) -> str:
 
 
 @cache
-def page_count(url: str) -> int:
-    """Return how many full pages the service has, which depends on how its CVMs are spread over apps."""
-    headers = {"X-API-Key": API_KEY, "User-Agent": "phala.cloud benchmarks"}  # the service blocks the library's own agent
-    request = Request(f"{url}/apps?page_size=100", headers=headers)
-    with urlopen(request) as answer:
-        return int(json.load(answer)["total_pages"])
-
-
-@cache
 def host_count(cvms: int) -> int:
-    """Return how many hosts the plugin makes of a fleet with so many CVMs: those without any identifier are not hosts."""
+    """Return how many hosts the flat shape gives of a fleet with so many CVMs: those without any identifier are not hosts."""
     # In a process of its own, for what this one holds would count as the peak of those it starts.
     counted = subprocess.run([sys.executable, "-c", COUNT_HOSTS, str(cvms)], capture_output=True, check=True)
     return int(counted.stdout)
@@ -95,19 +94,34 @@ class Bench:
 
     def phala(self, hosts: int, *, rounds: int, delay: float = 0.0, subject: str = COLD, **options: Any) -> Case:
         source = self._write(subject, hosts, delay, "phala", self._phala_options(hosts, delay) | options)
-        listed = hosts if subject == NEWEST_VERSION else host_count(hosts)  # there, every CVM has an id
-        case = self.loading(subject, hosts, [source], delay=delay, rounds=rounds, listed=listed)
-        return replace(case, pages=page_count(self.services.url(PHALA, hosts, delay)))
+        return self.loading(subject, hosts, [source], delay=delay, rounds=rounds)
 
-    def newest(self, hosts: int, *, rounds: int) -> Case:
-        """Return the case of the API version that the plugin asks for by itself."""
-        return self.phala(hosts, subject=NEWEST_VERSION, rounds=rounds, api_version="2026-01-21")
+    def flat_once(self, hosts: int, *, rounds: int) -> Case:
+        """Return the case of the flat shape, in which the switch in this folder has the plugin read once."""
+        switch = self._write(FLAT_ONCE, hosts, 0.0, "switch", {"plugin": "read_once"})
+        options = self._phala_options(hosts, 0.0) | {"api_version": FLAT_VERSION}
+        sources: list[Path | str] = [switch, self._write(FLAT_ONCE, hosts, 0.0, "phala", options)]
+        return self.loading(FLAT_ONCE, hosts, sources, rounds=rounds, listed=host_count(hosts))
 
-    def bare(self, hosts: int, *, rounds: int) -> Case:
-        """Return the case of a plugin that does the least, which is in this folder."""
-        url = self.services.url(PHALA, hosts, 0.0)
-        options = {"plugin": "bare", "url": url, "key": API_KEY, "version": COMPARED_VERSION}
-        return self.loading(BARE, hosts, [self._write(BARE, hosts, 0.0, "bare", options)], rounds=rounds)
+    def release(self, hosts: int, *, delay: float, rounds: int) -> Case | None:
+        """Return the case of version 1.0.0, which is taken from the history; None where the clone does not reach that far."""
+        collections = unpack_release(self.folder / "release")
+        if collections is None:
+            return None
+        case = self.phala(hosts, delay=delay, subject=RELEASE, rounds=rounds, api_version=DEFAULT_VERSION)
+        settings = ("/usr/bin/env", f"ANSIBLE_COLLECTIONS_PATH={collections}")
+        return replace(case, arguments=(*settings, *case.arguments))
+
+    def bare(self, hosts: int, *, rounds: int) -> list[Case]:
+        """Return the cases of a plugin that does the least, which is in this folder, with both shapes."""
+        return [
+            self._bare(BARE, hosts, DEFAULT_VERSION, listed=hosts, rounds=rounds),
+            self._bare(FLAT_BARE, hosts, FLAT_VERSION, listed=host_count(hosts), rounds=rounds),
+        ]
+
+    def _bare(self, subject: str, hosts: int, version: str, *, listed: int, rounds: int) -> Case:
+        options = {"plugin": "bare", "url": self.services.url(PHALA, hosts, 0.0), "key": API_KEY, "version": version}
+        return self.loading(subject, hosts, [self._write(subject, hosts, 0.0, "bare", options)], rounds=rounds, listed=listed)
 
     def cached(self, hosts: int, *, rounds: int) -> Case:
         """Return the case in which the plugin finds an answer in the cache; the first answer is put there now."""
@@ -121,15 +135,6 @@ class Bench:
         self._prepare(case, self.folder / "first")
         return case
 
-    def constructed(self, hosts: int, *, rounds: int) -> list[Case]:
-        """Return the cases in which the plugin, and a second source after it, make the same of constructed's options."""
-        second = self._write(CONSTRUCTED_BY_CORE, hosts, 0.0, "constructed", {"plugin": "ansible.builtin.constructed", **OPTIONS})
-        plain = self._write(COLD, hosts, 0.0, "phala", self._phala_options(hosts, 0.0))
-        return [
-            self.phala(hosts, subject=CONSTRUCTED, rounds=rounds, **OPTIONS),
-            self.loading(CONSTRUCTED_BY_CORE, hosts, [plain, second], rounds=rounds, listed=host_count(hosts)),
-        ]
-
     def static(self, hosts: int, *, rounds: int) -> Case:
         """Return the case of a file with the same hosts, variables and groups; the plugin's own output becomes that file, now."""
         target = self.folder / f"static-{hosts}.json"
@@ -138,29 +143,29 @@ class Bench:
         self._prepare(replace(case, arguments=(*case.arguments, "--export")), listed)
         # In a process of its own, for what this one holds would count as the peak of those it starts.
         subprocess.run([sys.executable, "-m", f"{__package__}.static", listed, target], check=True)
-        return self.loading(STATIC, hosts, [target], rounds=rounds, listed=host_count(hosts))
+        return self.loading(STATIC, hosts, [target], rounds=rounds)
 
-    def netbox(self, hosts: int, *, delay: float = 0.0, rounds: int) -> Case:
+    def netbox(self, hosts: int, *, rounds: int) -> Case:
         options = {
             "plugin": NETBOX_SUBJECT,
-            "api_endpoint": self.services.url(NETBOX, hosts, delay),
+            "api_endpoint": self.services.url(NETBOX, hosts, 0.0),
             "token": "none",
             "plurals": False,
             "flatten_custom_fields": True,
             "group_by": ["site", "role", "platform", "status", "tenant"],
         }
-        source = self._write(NETBOX_SUBJECT, hosts, delay, "netbox", options)
-        return self.loading(NETBOX_SUBJECT, hosts, [source], delay=delay, rounds=rounds)
+        source = self._write(NETBOX_SUBJECT, hosts, 0.0, "netbox", options)
+        return self.loading(NETBOX_SUBJECT, hosts, [source], rounds=rounds)
 
-    def hetzner(self, hosts: int, *, delay: float = 0.0, rounds: int) -> Case:
+    def hetzner(self, hosts: int, *, rounds: int) -> Case:
         options = {
             "plugin": HETZNER_SUBJECT,
-            "api_endpoint": self.services.url(HETZNER, hosts, delay),
+            "api_endpoint": self.services.url(HETZNER, hosts, 0.0),
             "api_token": "x" * 64,
             "keyed_groups": [{"key": f"hcloud_labels.{name}", "prefix": name} for name in DIMENSIONS],
         }
-        source = self._write(HETZNER_SUBJECT, hosts, delay, "hcloud", options)
-        return self.loading(HETZNER_SUBJECT, hosts, [source], delay=delay, rounds=rounds)
+        source = self._write(HETZNER_SUBJECT, hosts, 0.0, "hcloud", options)
+        return self.loading(HETZNER_SUBJECT, hosts, [source], rounds=rounds)
 
     def has_others(self) -> bool:
         """Tell whether the package `ansible`, which holds the other plugins, is installed."""
@@ -169,7 +174,7 @@ class Bench:
 
     def _phala_options(self, hosts: int, delay: float) -> dict[str, Any]:
         url = self.services.url(PHALA, hosts, delay)
-        return {"plugin": "phala.cloud.phala", "api_url": url, "api_key": API_KEY, "api_version": COMPARED_VERSION}
+        return {"plugin": "phala.cloud.phala", "api_url": url, "api_key": API_KEY}
 
     def _write(self, subject: str, hosts: int, delay: float, ending: str, options: Mapping[str, Any]) -> Path:
         name = "".join(character if character.isalnum() else "-" for character in f"{subject}-{hosts}-{delay}")
@@ -183,36 +188,45 @@ class Bench:
             subprocess.run(case.arguments, cwd=self.folder, env=self.environment, stdout=stdout, stderr=stderr, check=True)
 
 
+def unpack_release(folder: Path) -> Path | None:
+    """Unpack version 1.0.0, and return the folder of its collections; None where the clone does not reach back to it."""
+    command = ["git", "-C", str(ROOT), "archive", RELEASE_COMMIT, "plugins", "meta", "galaxy.yml"]
+    archive = subprocess.run(command, capture_output=True, check=False)
+    if archive.returncode:
+        return None
+    collection = folder / "ansible_collections" / "phala" / "cloud"
+    collection.mkdir(parents=True)
+    subprocess.run(["tar", "-x", "-C", str(collection)], input=archive.stdout, check=True)
+    return folder
+
+
 def usual_cases(bench: Bench, sizes: list[int], rounds: int, *, others: bool) -> Iterator[Case]:
-    """Yield what is compared: everything that a target speaks of, in fewer rounds where one takes long."""
+    """Yield what is compared: everything that a limit speaks of, and in fewer rounds what else users ask."""
     few = max(1, rounds // 2)
     main = max(size for size in sizes if size <= MAIN_SIZE)
     yield bench.one_host(rounds)
-    for hosts in sizes:
+    for hosts in sorted({*sizes, EXPRESSIONS_SIZE}):
         yield bench.phala(hosts, rounds=rounds)
         yield bench.cached(hosts, rounds=rounds)
-        if hosts >= NEWEST_SIZE:
-            yield bench.newest(hosts, rounds=few)
-        if hosts <= main:
-            yield bench.static(hosts, rounds=rounds if hosts < main else few)
-    yield bench.bare(main, rounds=rounds)
+    yield from bench.bare(main, rounds=rounds)
+    yield bench.flat_once(main, rounds=rounds)
+    for hosts in sorted({EXPRESSIONS_SIZE, main}):
+        yield bench.phala(hosts, subject=PLAIN, rounds=rounds, **PLAIN_EXPRESSIONS)
+    yield bench.phala(EXPRESSIONS_SIZE, subject=COMPUTED, rounds=few, **COMPUTED_EXPRESSIONS)
     for concurrency in LANES:
-        yield bench.phala(
-            main, delay=DELAY, subject=lanes(concurrency), rounds=rounds if concurrency == 8 else few, concurrency=concurrency
-        )
+        subject, times = lanes(concurrency), rounds if concurrency == USUAL_LANES else few
+        yield bench.phala(main, delay=DELAY, subject=subject, rounds=times, concurrency=concurrency)
+    if release := bench.release(main, delay=DELAY, rounds=rounds):
+        yield release
     yield bench.printing(bench.phala(main, rounds=1), rounds=few)
-    yield bench.printing(bench.static(main, rounds=1), rounds=few)
-    if CONSTRUCTED_SIZE not in sizes:
-        yield bench.phala(CONSTRUCTED_SIZE, rounds=rounds)
-    yield from bench.constructed(CONSTRUCTED_SIZE, rounds=rounds)
+    yield bench.static(main, rounds=few)
     if others and bench.has_others():
-        for delay in (0.0, DELAY):
-            yield bench.netbox(main, delay=delay, rounds=few)
-            yield bench.hetzner(main, delay=delay, rounds=few)
+        yield bench.netbox(main, rounds=few)
+        yield bench.hetzner(main, rounds=few)
 
 
 MAIN_SIZE = 10_000  # the number of hosts at which all are compared
-CONSTRUCTED_SIZE = 1_000
-NEWEST_SIZE = 5_000  # from which on the newest API version is measured too
+EXPRESSIONS_SIZE = 1_000
 DELAY = 0.15
 LANES = (1, 4, 8, 16)
+USUAL_LANES = 8
