@@ -9,7 +9,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -74,12 +74,15 @@ class Client:
 
     Several threads may use a client at once.
 
-    :param mask: takes the API key out of a text
+    :param mask: takes the API keys out of a text
+    :param other_keys: the keys of other accounts, which a response must not show either
     :param say: called once, from any thread, with a line that says what the run waits for, when it has taken 30 s
     :raises ApiError: when a setting of this machine keeps requests from being sent
     """
 
-    def __init__(self, account: Account, settings: ApiSettings, mask: Mask, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, account: Account, settings: ApiSettings, mask: Mask, say: Callable[[str], None], *, other_keys: Iterable[str] = ()
+    ) -> None:
         if problem := library_problem():
             raise ApiError(problem)
         self._account = account
@@ -94,7 +97,7 @@ class Client:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # one per request, for what was asked for
         self._template = requests.Request("GET", url, headers=_headers(account.key, settings.version)).prepare()
         self._url = str(self._template.url).rstrip("/")
-        self._masked = masking(account.key, mask)
+        self._masked = masking((account.key, *other_keys), mask)
         self._pace = Pace()
         self._notice = Notice(say)
         self._calls = TimedCalls()

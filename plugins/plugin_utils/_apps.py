@@ -14,7 +14,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import bare
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm, Filterable, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import FILTERED_VARIABLES
-from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, quoted
 from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import (
     SHAPES,
     SPARSE,
@@ -59,7 +59,7 @@ def app_fault(app: App) -> str | None:
             return f"a CVM of app {named(app, 'app_id')} is {type(cvm).__name__}, not an object"
         for name in IDENTIFIERS:
             if not _is_identifier(name, cvm.get(name)):
-                return f"{name} of a CVM of app {named(app, 'app_id')} is {cvm[name]!r}, not text"
+                return f"{name} of a CVM of app {named(app, 'app_id')} is {quoted(cvm[name])}, not text"
     return None
 
 
@@ -154,7 +154,7 @@ def _to_report(app: App, shown: Sequence[Raw]) -> Iterator[Diagnostic]:
         yield unlisted(f"app {named(app, 'app_id')}: the API shows no CVM of it")
     for cvm in shown:
         if cvm.get("deleted_at"):
-            yield unlisted(f"CVM {named(cvm, 'vm_uuid')}: it was deleted at {cvm['deleted_at']!r}")
+            yield unlisted(f"CVM {named(cvm, 'vm_uuid')}: it was deleted at {quoted(cvm['deleted_at'])}")
         elif not has_identifier(cvm):
             text = "Left out CVMs that have no identifier"
             yield Diagnostic(Level.VERBOSE, text, subjects=(f"a CVM of app {named(app, 'app_id')}",))
@@ -213,7 +213,7 @@ def has_identifier(cvm: Raw) -> bool:
 
 def named(raw: Raw, identifier: str) -> str:
     """Return an app or a CVM as messages name it; the API's text is quoted."""
-    return f"{raw.get('name') or ''!r} ({identifier} {raw.get(identifier)!r})"
+    return f"{quoted(raw.get('name') or '')} ({identifier} {quoted(raw.get(identifier))})"
 
 
 def _identity(cvm: Raw, account: str) -> Identity:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, TypedDict
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import quoted
+
 
 class CommonVariables(TypedDict):
     """The core variables that are the same fields in every shape.
@@ -145,4 +147,4 @@ class Cvm:
         """The CVM as messages name it; the API's text is quoted."""
         account, kind, value = self.identity.key
         place = f" in account {account!r}" if account else ""
-        return f"{self.core['name'] or ''!r} ({kind} {value!r}){place}"
+        return f"{quoted(self.core['name'] or '')} ({kind} {quoted(value)}){place}"

@@ -20,6 +20,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._messages import (
     has_warning,
     listed,
     of_account,
+    quoted,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Filter, Settings
 from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import SHAPES
@@ -218,11 +219,11 @@ def _refuse_second(cvm: Cvm, query_number: int, selection: Selection) -> None:
         is_same = other.identity == cvm.identity and app_key(other.core["app"]) == app_key(cvm.core["app"])
         if other is not cvm and (number == query_number or not is_same):
             raise AmbiguousError(
-                f"two CVMs have the {kind} {value!r}: {_placed(other)} and {_placed(cvm)}. Leave one of them out with"
+                f"two CVMs have the {kind} {quoted(value)}: {_placed(other)} and {_placed(cvm)}. Leave one of them out with"
                 " exclude_filters."
             )
 
 
 def _placed(cvm: Cvm) -> str:
     account = f" in account {cvm.identity.account!r}" if cvm.identity.account else ""
-    return f"{cvm.core['name'] or ''!r} of app {cvm.core['app_id']!r}{account}"
+    return f"{quoted(cvm.core['name'] or '')} of app {quoted(cvm.core['app_id'])}{account}"

@@ -135,7 +135,8 @@ def _fetch_account(account: Account, settings: Settings, report: Report) -> Flee
     api = settings.api
     started = time.monotonic()
     name = f"account {account.name!r}: " if account.name else ""
-    with Client(account, api, settings.mask, lambda line: report(Diagnostic(Level.WARNING, line))) as client:
+    keys = [other.key for other in settings.accounts]
+    with Client(account, api, settings.mask, lambda line: report(Diagnostic(Level.WARNING, line)), other_keys=keys) as client:
         fetched = fetch_apps(
             client,
             [dict(query) for query in service_queries(settings.queries)],

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Find the API key in a response, and mask it there before anything else sees it.
+"""Find API keys in a response, and mask them there before anything else sees it.
 
 Masking the text of every response would take longer than parsing it, so this looks for what can only be there with the key.
 """
@@ -12,7 +12,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -23,9 +23,9 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import KEY_
 _HIDING_ESCAPE = re.compile(rb"\\(?:u00[2-7]|/)")
 
 
-def masking(key: str, mask: Mask) -> Callable[[bytes, Any], Any]:
-    """Return a function that takes a body of JSON and its value, and returns the value without the key."""
-    traces = sorted(set(_traces(key)))
+def masking(keys: Iterable[str], mask: Mask) -> Callable[[bytes, Any], Any]:
+    """Return a function that takes a body of JSON and its value, and returns the value without the keys."""
+    traces = sorted({trace for key in keys for trace in _traces(key)})
     traces_in_bytes = [trace.encode() for trace in traces]
 
     def masked(body: bytes, content: Any) -> Any:

@@ -75,6 +75,11 @@ def counted(count: int, noun: str, plural: str = "") -> str:
     return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
+def quoted(value: object) -> str:
+    """Return a value of the service as part of a message."""
+    return cut(repr(value))
+
+
 def cut(text: str, characters: int = MAX_CHARACTERS) -> str:
     """Return the beginning of a text, with ``...`` where it goes on, and ``?`` for what a terminal would act on."""
     printable = "".join(character if character.isprintable() else "?" for character in text[: characters + 1])

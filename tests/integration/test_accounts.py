@@ -133,3 +133,10 @@ def test_cache_holds_all_accounts_as_one(
     assert stale.hosts == fresh.hosts
     refused = attempt({**cached, "accounts": [PROD, {**LAB, "api_key": "phak_wrong"}], "cache_stale": 3600})
     assert not refused.hosts
+
+
+def test_key_of_another_account_in_a_response_is_masked(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.add_account("phak_lab", (App(name="the key phak_prod", cvms=(Cvm(name="db", vm_uuid=UUIDS[1]),)),))
+    loaded = inventory(BOTH, extra_vars=KEYS, verbosity=2)
+    assert loaded.values("phala_app_name")["db"] == "the key ***"
+    assert not [line for line in loaded.displayed if "phak_prod" in line]

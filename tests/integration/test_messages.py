@@ -235,3 +235,15 @@ def test_correct_file_gives_no_message(
     simulator.fleet = fleet
     for _time in range(2):  # the second time from the cache, if there is one
         assert inventory({**options, "cache_connection": str(tmp_path / "cache")}).displayed == []
+
+
+@pytest.mark.parametrize("verbosity", [0, 2])
+def test_text_of_the_service_is_cut_wherever_it_is(verbosity: int, simulator: Simulator, attempt: Callable[..., Loaded]) -> None:
+    long = "x" * 2**20
+    simulator.fleet = (
+        App(name=long, app_id=long, cvms=(Cvm(name=long, vm_uuid=f"{long}1", deleted_at=long),)),
+        App(name=long, cvms=(Cvm(name=long, vm_uuid=f"{long}2", extra={f"{long}-{long}": 1}),)),
+    )
+    loaded = attempt({"host_filters": ["false"], "hostnames": ["vm_uuid"]}, verbosity=verbosity)
+    assert loaded.displayed
+    assert max(map(len, loaded.displayed)) < 2000

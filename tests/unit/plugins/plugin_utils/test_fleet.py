@@ -47,8 +47,11 @@ class Service:
         clock = SimpleNamespace(time=lambda: self.seconds, monotonic=lambda: next(ticks) * 1.5)
         monkeypatch.setattr(_fleet, "time", clock)
 
-    def _connect(self, account: Account, api: ApiSettings, _mask: Any, say: Callable[[str], None]) -> Any:
+    def _connect(
+        self, account: Account, api: ApiSettings, _mask: Any, say: Callable[[str], None], *, other_keys: Sequence[str]
+    ) -> Any:
         assert api is API
+        assert account.key in other_keys
         say(f"waiting for {account.url}")
         return self.Connection(self, account)
 

@@ -49,7 +49,7 @@ def mask_with(form: str) -> Callable[[str], str]:
 
 
 def masked(key: str, form: str, body: str) -> Any:
-    return masking(key, mask_with(form))(body.encode(), json.loads(body))
+    return masking([key], mask_with(form))(body.encode(), json.loads(body))
 
 
 @pytest.mark.parametrize(("key", "part"), KEYS_AND_PARTS)
@@ -81,13 +81,13 @@ def test_key_is_found_behind_escapes(escaped: str, before: str) -> None:
 def test_content_without_the_key_stays_the_same_object(body: str) -> None:
     content = json.loads(body)
     calls: list[str] = []
-    mask = masking(KEYS[1], lambda text: calls.append(text) or text)  # type: ignore[func-returns-value]
+    mask = masking([KEYS[1]], lambda text: calls.append(text) or text)  # type: ignore[func-returns-value]
     assert mask(body.encode(), content) is content
     assert calls == []
 
 
 def test_short_part_behind_the_prefix_is_not_a_trace() -> None:
     body = b'["shorter is 1234567"]'
-    assert masking("phak_1234567", lambda _text: "***")(body, json.loads(body)) == ["shorter is 1234567"]
+    assert masking(["phak_1234567"], lambda _text: "***")(body, json.loads(body)) == ["shorter is 1234567"]
     body = b'["12345678"]'
-    assert masking("phak_12345678", lambda _text: "***")(body, json.loads(body)) == ["***"]
+    assert masking(["phak_12345678"], lambda _text: "***")(body, json.loads(body)) == ["***"]
