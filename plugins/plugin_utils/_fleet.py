@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import UnavailableError
@@ -17,7 +18,12 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import unshown_n
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import service_queries
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, Report, counted
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Account, Filter, Settings
-from ansible_collections.phala.cloud.plugins.plugin_utils._unmatched import find_unmatched, needs_options, report_unmatched
+from ansible_collections.phala.cloud.plugins.plugin_utils._unmatched import (
+    Options,
+    find_unmatched,
+    needs_options,
+    report_unmatched,
+)
 
 
 @dataclass(frozen=True)
@@ -110,23 +116,27 @@ def _fetch(settings: Settings, report: Report) -> Fleet:
     """
     fleets: list[Fleet] = []
     unavailable: UnavailableError | None = None
+    known: dict[str, Options] = {}
     for account in settings.accounts:
         try:
-            fleets.append(_fetch_account(account, settings, report))
+            fleets.append(_fetch_account(account, settings, report, known))
         except UnavailableError as error:
             unavailable = unavailable or error
     if unavailable:
         raise unavailable
     apps = [of_query for fleet in fleets for of_query in fleet.apps]
     count = sum(fleet.app_count for fleet in fleets)
-    names = dict.fromkeys(name for fleet in fleets for name in fleet.options)
-    options = {name: [value for fleet in fleets for value in fleet.options.get(name, ())] for name in names}
+    names = dict.fromkeys(name for options in known.values() for name in options)
+    options = {name: list(dict.fromkeys(chain.from_iterable(each.get(name, ()) for each in known.values()))) for name in names}
     warnings = [warning for fleet in fleets for warning in fleet.warnings]
     return Fleet(apps, count, ", ".join(fleet.origin for fleet in fleets), options, warnings)
 
 
-def _fetch_account(account: Account, settings: Settings, report: Report) -> Fleet:
-    """Fetch the apps of every query, and refuse those of an unknown shape before they are stored."""
+def _fetch_account(account: Account, settings: Settings, report: Report, known: dict[str, Options]) -> Fleet:
+    """Fetch the apps of every query, and refuse those of an unknown shape before they are stored.
+
+    :param known: gets the values that each service knows, once for all accounts, if they are needed
+    """
     # Imported here because a hit of the cache needs none of it: requests takes longer than all the rest of the plugin.
     from ansible_collections.phala.cloud.plugins.plugin_utils._api import Client
     from ansible_collections.phala.cloud.plugins.plugin_utils._filter_options import fetch_filter_options
@@ -149,8 +159,9 @@ def _fetch_account(account: Account, settings: Settings, report: Report) -> Flee
         per_query = _per_query(apps, settings.queries)
         unmatched = find_unmatched(settings.entries, settings.excludes, settings.queries, per_query)
         needs = needs_options(unmatched) or unshown_nodes(settings.queries, per_query)
-        options = fetch_filter_options(client) if needs else {}
+        if needs and account.url not in known:
+            known[account.url] = fetch_filter_options(client)
     seconds = time.monotonic() - started
     retries = f", {counted(fetched.retries, 'retry', 'retries')}" if fetched.retries else ""
     origin = f"{name}{account.url} ({counted(fetched.requests, 'request')}{retries}, {seconds:.2f} s)"
-    return Fleet(apps, _count(apps), origin, options, [f"{name}{fault}" for fault in fetched.faults])
+    return Fleet(apps, _count(apps), origin, {}, [f"{name}{fault}" for fault in fetched.faults])

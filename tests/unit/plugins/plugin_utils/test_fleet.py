@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -153,9 +154,10 @@ def test_unknown_shape_is_refused(service: Service) -> None:
 def test_values_of_the_service_are_fetched_for_filters_that_match_nothing(service: Service) -> None:
     service.options = {"node": ["n1"]}
     query = {"region": ("a",)}
-    fleet, _reported = get(settings(query, entries=(("filters", query),), accounts=(ME, YOU)))
-    assert (fleet.options, fleet.nodes) == ({"node": ["n1", "n1"]}, ["n1", "n1"])
-    assert [asked for _key, asked in service.asked] == [[query], "options"] * 2
+    mine = replace(YOU, url=ME.url)
+    fleet, _reported = get(settings(query, entries=(("filters", query),), accounts=(ME, mine, YOU)))
+    assert (fleet.options, fleet.nodes) == ({"node": ["n1"]}, ["n1"])
+    assert [asked for _key, asked in service.asked] == [[query], "options", [query], [query], "options"]
 
 
 def test_values_of_the_service_are_fetched_for_nodes_that_no_response_shows(service: Service) -> None:
