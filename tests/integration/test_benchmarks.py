@@ -16,10 +16,10 @@ from ansible.plugins.loader import inventory_loader
 
 from ansible_collections.phala.cloud.plugins.inventory import phala
 from ansible_collections.phala.cloud.tests.benchmarks.subjects import DEFAULT_VERSION, FLAT_VERSION
+from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 
 from .fleets import FLEET
-from .loading import Loaded
 
 PLUGINS = Path(__file__).parents[1] / "benchmarks" / "inventory_plugins"
 TUNNEL = "ansible_ssh_common_args"  # has a shorter text in the bare plugin
