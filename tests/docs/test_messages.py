@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Provoke each message that the troubleshooting page lists, and find each message of the code in that page."""
+"""Provoke each message that the page of messages lists, and find each message of the code in that page."""
 
 from __future__ import annotations
 
@@ -40,18 +40,15 @@ from ansible_collections.phala.cloud.tests.simulator.faults import (
 )
 
 from .fleet import FLEET, KEY, OTHER_KEY
-from .pages import DOCS, ROOT, rows
+from .messages import messages, messages_page
+from .pages import DOCS, ROOT
+from .reader import settle
 from .shell import Shell
 
-PAGE = DOCS / "troubleshooting.md"
+PAGE = DOCS / "messages.md"
 CLOSED = "http://127.0.0.1:9/api/v1"
 JSONFILE: dict[str, Any] = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": "cache"}
 PROFILE = {"token": KEY, "workspace": {"name": "Example team", "slug": "example-team"}}
-
-
-def messages() -> dict[str, str]:
-    """Map each message of the page to what is said about it; what differs in a message is three dots in one character."""
-    return {message.strip("`"): advice for message, advice in rows(PAGE, "Message", "Line") if message.startswith("`")}
 
 
 class Trouble:
@@ -677,6 +674,10 @@ def pattern(message: str) -> str:
 def test_message_of_the_page_comes_as_it_is_listed(message: str, trouble: Trouble) -> None:
     CASES[message](trouble)
     assert re.search(pattern(message), squeeze("\n".join(trouble.displayed))), "\n".join(trouble.displayed)
+
+
+def test_page_is_written_from_the_file_of_messages() -> None:
+    settle(PAGE, messages_page())
 
 
 def test_page_lists_the_messages_that_are_provoked_and_no_others() -> None:
