@@ -104,6 +104,7 @@ def make_pairs() -> Iterator[Pair]:
 PYTHONS = find_pythons()
 PAIRS = list(make_pairs())
 NEWEST = PAIRS[-1]
+PROSE_PYTHON = [python for python in PYTHONS if python != "3.15"][-1]  # proselint does not run on Python 3.15 yet
 WITH_OLDEST_REQUESTS = PAIRS[1:2]
 WITH_COMMANDS = {pair.core: pair for pair in PAIRS}.values()  # a command is ansible-core's, whatever the Python
 WITH_PARAMIKO = [pair for pair in PAIRS if pair.core == "2.20"][-1:]  # the last that has the connection, which 2.18 changed
@@ -311,6 +312,13 @@ def style(session: nox.Session) -> None:
     session.run("zizmor", "--offline", "--persona=pedantic", "--quiet", ".github")
     for schema, pattern in GITHUB_SCHEMAS.items():
         session.run("check-jsonschema", "--builtin-schema", schema, *map(str, Path(".github").glob(pattern)))
+
+
+@nox.session(python=PYTHONS[PROSE_PYTHON], default=False)
+def prose(session: nox.Session) -> None:
+    """Check the English of the pages."""
+    install(session, "lint")
+    session.run("python", "-m", "tests.tools.prose", *session.posargs)
 
 
 @nox.session(python=PYTHONS[NEWEST.python], tags=["lint"], default=False)
