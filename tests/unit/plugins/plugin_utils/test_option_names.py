@@ -63,6 +63,10 @@ def test_unknown_filter_is_placed(name: str, advice: str) -> None:
         ({"key": "phala_region", "seperator": "-"}, ["k[0]: unknown key 'seperator'. Did you mean 'separator'?"]),
         ({"key": "a", "zzz": 1}, ["k[0]: unknown key 'zzz'. Choose 'key', 'parent_group', 'prefix' or 'separator'."]),
         ("a", ["k[0]: expected a dictionary with a 'key', got 'a'."]),
+        (
+            {"key": "a b"},
+            ["k[0].key: 'a b' is not a Jinja2 expression: expected token 'end of print statement', got 'b'. Correct it."],
+        ),
         ({"prefix": "a"}, ["k[0].key: expected a Jinja2 expression, got nothing. Write it in quotes."]),
         ({"key": ["a"]}, ["k[0].key: expected a Jinja2 expression, got the list ['a']. Write it in quotes."]),
     ],

@@ -52,7 +52,7 @@ def test_number_is_within_its_bounds(value: int, maximum: int | None, problem: s
 
 
 def test_path_of_the_file_is_relative_to_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "ca.pem").touch()
+    (tmp_path / "ca.pem").symlink_to("/")  # which stays as it is named
     monkeypatch.chdir("/")
     read = reader({"ca": "ca.pem"}, str(tmp_path / "phala.yml"), ca="/ca.pem")
     assert read.existing_path("ca") == str(tmp_path / "ca.pem")
@@ -95,6 +95,16 @@ def test_template_that_gives_nothing_is_a_problem(result: Any) -> None:
     with pytest.raises(OptionError, match="group: the template gives an empty text") as raised:
         read.text_of("group", "{{ lookup('env', 'A') }}")
     assert str(raised.value).endswith("Set the environment variable A.")
+
+
+def test_template_that_fails_is_named() -> None:
+    def fail(_text: str) -> None:
+        raise ValueError("it is odd")
+
+    read = reader()
+    read.plugin.templar.template = fail
+    with pytest.raises(OptionError, match=r"^group: it is odd"):
+        read.text_of("group", "{{ a }}")
 
 
 def test_template_of_a_key_gives_text() -> None:
