@@ -125,7 +125,8 @@ def test_on(pair: Pair) -> Callable[[nox.Session], None]:
             (run_tests if session.posargs else measure_coverage)(session)
         elif pair == PAIRS[0]:
             add_posix_collection(session, pair)
-            run_tests(session, *MATRIX_TESTS, "tests/security", *REACHING_TESTS)
+            ignored = (f"--ignore={test}" for test in WIRE_TESTS)  # no matter of ansible-core
+            run_tests(session, *MATRIX_TESTS, "tests/security", *REACHING_TESTS, *ignored)
         elif pair in WITH_OLDEST_REQUESTS:
             session.install(*Path("requirements.txt").read_text(encoding="utf-8").replace(">=", "==").split())
             run_tests(session, *MATRIX_TESTS, *WIRE_TESTS)

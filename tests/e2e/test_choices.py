@@ -5,20 +5,16 @@
 
 from __future__ import annotations
 
-import pytest
-
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 
 from .cloud import DOMAIN, Cloud
 from .conftest import hex_id
 from .connect_proxy import ConnectProxy
 from .project import Project, apps_of, tell
-
-CONNECTION_VARIABLES = {"ansible_host", "ansible_port", "ansible_user", "ansible_ssh_common_args"}
+from .sshd import INSTANCE_VARIABLE
 
 
 def test_group_vars_of_phala_win_over_the_source(project: Project) -> None:
-    assert project.play("api", *tell("echo $USER")).told == {"api": "root"}
     project.set_variables("group_vars/phala", ansible_user="deploy")
     assert project.play("api", *tell("echo $USER")).told == {"api": "deploy"}
 
@@ -31,13 +27,6 @@ def test_a_proxy_command_of_one_s_own_leads_through_a_corporate_proxy(project: P
         project.set_variables("group_vars/phala", ansible_ssh_common_args=own)
         assert project.play("api").told == {"api": hex_id(4)}
     assert proxy.asked == [f"{hex_id(4)}-22.{DOMAIN}:{cloud.gateway.port}"]
-
-
-def test_connect_with_none_sets_no_connection_variable(project: Project) -> None:
-    project.configure(connect_with="none")
-    variables = project.list_hosts()
-    assert variables.keys() >= {"web-1", "batch"}
-    assert all(CONNECTION_VARIABLES.isdisjoint(host) for host in variables.values())
 
 
 def test_connect_with_none_leaves_the_way_to_the_user(project: Project, cloud: Cloud) -> None:
@@ -53,11 +42,8 @@ def test_connect_with_none_leaves_the_way_to_the_user(project: Project, cloud: C
     assert len(cloud.gateway.asked) == before
 
 
-@pytest.mark.parametrize("port_in", ["gateway_port", "gateway_domain"])
-def test_the_flat_shape_is_reached_through_the_gateway_that_the_user_names(project: Project, cloud: Cloud, port_in: str) -> None:
-    apart = {"gateway_domain": DOMAIN, "gateway_port": cloud.gateway.port}
-    together = {"gateway_domain": cloud.domain}
-    project.configure(api_version="2025-10-28", **(apart if port_in == "gateway_port" else together))
+def test_the_flat_shape_is_reached_through_the_gateway_that_the_user_names(project: Project, cloud: Cloud) -> None:
+    project.configure(api_version="2025-10-28", gateway_domain=DOMAIN, gateway_port=cloud.gateway.port)
     assert project.play("app_web").told == {"web-1": hex_id(1), "web-2": hex_id(2), "web-3": hex_id(3)}
 
 
@@ -68,13 +54,11 @@ def test_the_gateway_that_the_api_names_wins(project: Project) -> None:
 
 def test_an_ssh_server_in_a_container_is_reached_by_its_own_port_and_user(project: Project) -> None:
     project.configure(ssh_port=2222, ssh_user="deploy")
-    assert project.play("box").told == {"box": hex_id(7)}
-    assert project.play("box", *tell("echo $USER")).told == {"box": "deploy"}
+    assert project.play("box", *tell(f'echo "${INSTANCE_VARIABLE} $USER"')).told == {"box": f"{hex_id(7)} deploy"}
 
 
 def test_an_empty_ssh_user_leaves_the_user_to_ansible(project: Project) -> None:
     project.configure(ssh_user="")
-    assert "ansible_user" not in project.list_hosts()["api"]
     assert project.play("api", *tell("echo $USER"), arguments=("--user", "deploy")).told == {"api": "deploy"}
 
 
