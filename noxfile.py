@@ -315,7 +315,7 @@ def style(session: nox.Session) -> None:
         session.run("check-jsonschema", "--builtin-schema", schema, *map(str, Path(".github").glob(pattern)))
 
 
-@nox.session(python=PYTHONS[PROSE_PYTHON], default=False)
+@nox.session(python=PYTHONS[PROSE_PYTHON], tags=["lint"], default=False)
 def prose(session: nox.Session) -> None:
     """Check the English of the pages."""
     install(session, "lint")
