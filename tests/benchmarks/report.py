@@ -102,4 +102,6 @@ def _targets(verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield "| target | limit | measured | met |"
     yield "| --- | ---: | ---: | --- |"
     for verdict in verdicts:
-        yield f"| {verdict.promise} | ≤ {verdict.limit:g} | {verdict.measured:.3g} | {'yes' if verdict.met else 'no'} |"
+        measured = "not measured" if verdict.measured is None else f"{verdict.measured:.3g}"
+        met = {None: "", True: "yes", False: "no"}[verdict.met]
+        yield f"| {verdict.promise} | ≤ {verdict.limit:g} | {measured} | {met} |"

@@ -7,27 +7,31 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from .pages import DOCS, ROOT, rows, tables
+from .pages import DOCS, ROOT, blocks, rows, tables
 
 PAGE = DOCS / "performance.md"
-DEVELOPMENT = DOCS / "development.md"
 NUMBER = re.compile(r"-?[\d,]+(\.\d+)?")
 
 
 def commands() -> Iterator[str]:
-    """Yield the commands of the table."""
-    for command, _does in rows(DEVELOPMENT, "Command"):
-        yield command.strip("`")
+    """Yield the commands of the page's blocks and of its prose."""
+    for block in blocks(PAGE):
+        if block.language in ("sh", "console"):
+            yield from block.typed.splitlines()
+    yield from re.findall(r"`(make bench[^`]*)`", PAGE.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("command", commands())
+@pytest.mark.parametrize("command", sorted(set(commands())))
 def test_command_is_one_that_the_makefile_and_the_benchmarks_know(command: str) -> None:
+    assert command.startswith("make bench"), "nothing else is tried"
     subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True, check=True)
     variables = dict(word.split("=", 1) for word in shlex.split(command)[2:])
     arguments = shlex.split(variables.pop("ARGS", ""))
@@ -36,12 +40,9 @@ def test_command_is_one_that_the_makefile_and_the_benchmarks_know(command: str) 
     subprocess.run([sys.executable, "-c", parse, *arguments], cwd=ROOT, capture_output=True, check=True)
 
 
-def test_stages_are_those_that_the_benchmarks_time() -> None:
-    shown = re.findall(r"^    +[\d.]+ s +(\S.*)$", DEVELOPMENT.read_text(encoding="utf-8"), re.MULTILINE)
-    listed = "from tests.benchmarks.stages import STAGES, WHOLE; print(WHOLE, *(stage[0] for stage in STAGES), sep='\\n')"
-    known = subprocess.run([sys.executable, "-c", listed], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert shown
-    assert [stage for stage in shown if stage not in known.split("\n") and stage not in map(str.strip, known.splitlines())] == []
+def test_stages_that_the_benchmarks_time_exist() -> None:
+    look = "from tests.benchmarks.stages import STAGES; [getattr(owner, name) for _label, owner, name, _level in STAGES]"
+    subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, check=True)
 
 
 def test_figures_are_numbers_under_their_headings() -> None:
@@ -53,10 +54,32 @@ def test_figures_are_numbers_under_their_headings() -> None:
             assert [cell for cell in (*row[1:3], *row[4:]) if cell and not NUMBER.fullmatch(cell)] == [], row
 
 
-def test_targets_say_whether_they_are_met() -> None:
-    targets = rows(DEVELOPMENT, "target")
-    assert targets
+def test_targets_are_those_of_the_benchmarks_and_say_whether_they_are_met() -> None:
+    listed = (
+        "from tests.benchmarks.targets import PROMISES; print(*(f'{name}|≤ {limit:g}' for name, limit, _ in PROMISES), sep='\\n')"
+    )
+    promises = subprocess.run([sys.executable, "-c", listed], cwd=ROOT, capture_output=True, encoding="utf-8", check=True).stdout
+    targets = rows(PAGE, "target")
+    assert [f"{name}|{limit}" for name, limit, _measured, _met in targets] == promises.splitlines()
     for name, limit, measured, met in targets:
-        sign, number = limit.split()
-        over = float(measured.replace(",", "")) - float(number)
-        assert over == 0 or met == ("yes" if (over < 0) == (sign == "≤") else "no"), name  # what is equal was rounded
+        if measured == "not measured":
+            assert met == "", name
+        else:
+            over = float(measured) - float(limit.removeprefix("≤ "))
+            assert over == 0 or met == ("yes" if over < 0 else "no"), name  # what is equal was rounded
+
+
+def test_report_replaces_what_is_between_the_marks(tmp_path: Path) -> None:
+    sections = ["# ansible-core 2.99", "Conditions.", "| target |", "| subject |"]
+    (tmp_path / "ansible-core-2.99.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    (tmp_path / "ansible-core-2.9.md").write_text("older", encoding="utf-8")
+    (tmp_path / "ansible-core-2.99.svg").write_text("<svg/>", encoding="utf-8")
+    page = tmp_path / "page.md"
+    shutil.copyfile(PAGE, page)
+    update = "import sys; from pathlib import Path; from tests.benchmarks import page; page.PAGE = Path(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", f"{update}; page.update_page(Path(sys.argv[1]).parent)", page], cwd=ROOT, check=True)
+    assert (tmp_path / "page.svg").read_text(encoding="utf-8") == "<svg/>"
+    text = page.read_text(encoding="utf-8")
+    assert "<!-- begin targets -->\n| target |\n<!-- end targets -->" in text
+    assert "<!-- begin figures -->\nansible-core 2.99, Conditions.\n\n| subject |\n<!-- end figures -->" in text
+    assert text.endswith(PAGE.read_text(encoding="utf-8").partition("<!-- end figures -->")[2])
