@@ -36,7 +36,7 @@ def write_report(results: Sequence[Result], folder: Path) -> list[Path]:
 def describe_machine() -> str:
     """Return the processor, the number of cores, and the Python."""
     model = next((line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name")), platform.machine())
-    return f"{os.cpu_count()} cores of {model}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} cores of {model.replace('(R)', '')}, Python {platform.python_version()}"
 
 
 def _cpu_lines() -> list[str]:
