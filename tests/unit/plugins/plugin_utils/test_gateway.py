@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.plugins.plugin_utils import _gateway
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._gateway import (
     GatewayGroup,
@@ -114,6 +115,12 @@ def test_group_of_all_hosts_is_not_the_gateway_group_of_another_file() -> None:
     )
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a busy machine time to start a command."""
+    monkeypatch.setattr(_gateway, "SECONDS_FOR_VERSION", 60)
+
+
 def command(folder: Path, script: str) -> str:
     path = folder / "openssl"
     path.write_text(f"#!/bin/sh\n{script}\n")
@@ -154,8 +161,8 @@ def test_command_that_hangs_or_cannot_run_is_left_alone(tmp_path: Path, monkeypa
 
     def run(arguments: list[str], **options: Any) -> None:
         given.update(options)
-        raise subprocess.TimeoutExpired(arguments, 5)
+        raise subprocess.TimeoutExpired(arguments, 60)
 
     monkeypatch.setattr(subprocess, "run", run)
     assert list(openssl_problem(settings(path))) == []
-    assert given == {"capture_output": True, "check": False, "stdin": subprocess.DEVNULL, "timeout": 5}
+    assert given == {"capture_output": True, "check": False, "stdin": subprocess.DEVNULL, "timeout": 60}
