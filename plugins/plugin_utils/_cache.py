@@ -97,12 +97,12 @@ class FleetCache:
 
     def save(self, fleet: StoredFleet) -> None:
         """Write now: core's own writing comes when the hosts are in the inventory, too late to fail."""
-        self._store[self._seal.entry] = self._seal.signed(fleet)
         try:
+            self._store[self._seal.entry] = self._seal.signed(fleet)
             self._store.update_cache_if_changed()
-        except Exception as error:  # as above
+        except Exception as error:  # as above, or a value is nested too deeply
             self._warn("The inventory cache cannot be written, so the next run asks the service again", error)
-            self._store.pop(self._seal.entry)
+            self._store.pop(self._seal.entry, None)
 
     def _warn(self, text: str, error: Exception | None = None) -> None:
         subjects = () if error is None else (_reason(error).rstrip("."),)

@@ -185,6 +185,17 @@ def test_entry_that_cannot_be_written_is_a_warning_and_not_kept() -> None:
     assert store == {}
 
 
+def test_fleet_that_is_nested_too_deeply_to_be_stored_is_a_warning() -> None:
+    deep: list[Any] = []
+    for _level in range(100_000):
+        deep = [deep]
+    apps = read_apps([[{"app_id": "a" * 40, "cvms": [{**CVM, "deep": deep}]}]], account="")
+    store, reported = Store(), list[Diagnostic]()
+    cache(store, reported).save(StoredFleet(apps, 1000))
+    assert "cannot be written" in warned(reported)
+    assert store == {}
+
+
 def test_cache_plugin_that_keeps_files_reads_regular_files_only(tmp_path: Path) -> None:
     pipe, file = tmp_path / "pipe", tmp_path / "file"
     os.mkfifo(pipe)
