@@ -24,7 +24,7 @@ SHIPPED_FILES = {
     "requirements.txt",
 }
 SHIPPED_FOLDERS = ("changelogs", "docs", "meta", "plugins")
-LEFT_OUT = ("changelogs/fragments/", "docs/docsite/")
+LEFT_OUT = ("changelogs/fragments/", "docs/development.md", "docs/docsite/")
 DOCSITE = {"docs/docsite/extra-docs.yml", "docs/docsite/links.yml", "docs/docsite/rst/guide_phala.rst"}  # for Ansible's own site
 
 
