@@ -391,7 +391,14 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._file import names_plu
 from ansible_collections.phala.cloud.plugins.plugin_utils._fleet import get_fleet, unmatched_filters
 from ansible_collections.phala.cloud.plugins.plugin_utils._garbage import paused_garbage_collection
 from ansible_collections.phala.cloud.plugins.plugin_utils._interrupts import reraise_swallowed_interrupt
-from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, counted, has_warning, merged, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import (
+    Diagnostic,
+    Level,
+    as_line,
+    counted,
+    has_warning,
+    merged,
+)
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import well_typed
 from ansible_collections.phala.cloud.plugins.plugin_utils._options import read_settings
 from ansible_collections.phala.cloud.plugins.plugin_utils._publish import publish
@@ -450,7 +457,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         display = {Level.WARNING: self.display.warning, Level.VERBOSE: self.display.v, Level.VERY_VERBOSE: self.display.vv}
 
         def report(diagnostic: Diagnostic) -> None:
-            text = shown(diagnostic, settings.mask)
+            text = as_line(diagnostic, settings.mask)
             of_file = diagnostic.level == Level.WARNING and not text.startswith(settings.path)
             display[diagnostic.level](f"{settings.path}: {text}" if of_file else text)
 

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 __all__ = ["REQUESTS_IMPORT_ERROR", "ApiError", "Client", "Response", "UnavailableError", "library_problem"]
 
 USER_AGENT = f"phala.cloud/{COLLECTION_VERSION} (ansible-core/{core_version})"
-SECONDS_TO_LOAD_CERTIFICATES = 0.2
+SECONDS_TO_LOAD_CERTIFICATES = 3.0  # at most, on a busy machine
+SECONDS_IDLE = 0.2  # after which threads that compute nothing wait for the network
+SECONDS_OF_WAITING = 0.002  # of CPU time
 
 _quiet = threading.local()
 
@@ -109,7 +111,7 @@ class Client:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
         if kind is KeyboardInterrupt:
-            time.sleep(SECONDS_TO_LOAD_CERTIFICATES)  # the process crashes if it ends while a thread is at this in OpenSSL
+            _await_idle_threads()
 
     def url(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> str:
         """Return the URL of an endpoint below the base URL, such as ``/apps``."""
@@ -224,6 +226,16 @@ class Client:
         if response.status_code != 200:
             raise refusal(response, body, key_source=self._account.key_source, mask=self._mask)
         return body, response.headers.get("Content-Type", "")
+
+
+def _await_idle_threads() -> None:
+    """Wait until the threads compute nothing: the process crashes if it ends while one loads certificates in OpenSSL."""
+    end = time.monotonic() + SECONDS_TO_LOAD_CERTIFICATES
+    while time.monotonic() < end:
+        used = time.process_time()
+        time.sleep(SECONDS_IDLE)
+        if time.process_time() - used < SECONDS_OF_WAITING:
+            return
 
 
 def _headers(key: str, version: str) -> dict[str, str]:

@@ -40,7 +40,7 @@ class UnavailableError(ApiError):
     """The service cannot be reached, or cannot respond now."""
 
 
-def shown(text: Any, mask: Mask) -> str:
+def safe_text(text: Any, mask: Mask) -> str:
     """Return a text of the service that is safe for a terminal: short, printable, and without the API key.
 
     The key is masked before the text is cut, or a part of it would remain at the cut.

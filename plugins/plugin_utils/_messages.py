@@ -25,7 +25,7 @@ class Level(IntEnum):
 class Diagnostic:
     """One message: what happened, with the ``option`` that it is about, the ``subjects`` that it concerns, and ``advice``.
 
-    Texts of the service belong in ``subjects``, where :func:`shown` cuts them.
+    Texts of the service belong in ``subjects``, where :func:`as_line` cuts them.
     """
 
     level: Level
@@ -57,7 +57,7 @@ def merged(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     return [replace(kind, subjects=tuple(texts)) for kind, texts in subjects.items()]
 
 
-def shown(diagnostic: Diagnostic, mask: Callable[[str], str]) -> str:
+def as_line(diagnostic: Diagnostic, mask: Callable[[str], str]) -> str:
     """Return the message on one line, without API keys; a text is masked before it is cut, so that no part of a key stays."""
     subjects = listed([mask(subject) for subject in diagnostic.subjects])
     text = ": ".join(filter(None, (mask(diagnostic.option), mask(diagnostic.text), subjects)))

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, Mask, UnavailableError, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, Mask, UnavailableError, safe_text
 from ansible_collections.phala.cloud.plugins.plugin_utils._libraries import requests, urllib3
 from ansible_collections.phala.cloud.plugins.plugin_utils._responses import TooSlowError
 from ansible_collections.phala.cloud.plugins.plugin_utils._route import Route, tls_fault
@@ -27,7 +27,7 @@ def too_slow(url: str, seconds: float) -> UnavailableError:
 def network_error(error: Exception, *, url: str, timeout: float, route: Route, mask: Mask) -> ApiError:
     """Return the error for a request without a response."""
     causes = list(_causes(error))
-    reason = shown(route.without_password(_reason(causes[-1])), mask)
+    reason = safe_text(route.without_password(_reason(causes[-1])), mask)
     host = urlsplit(url).hostname
 
     def is_from(*kinds: type[BaseException]) -> bool:
@@ -38,7 +38,7 @@ def network_error(error: Exception, *, url: str, timeout: float, route: Route, m
         return ApiError(fault)
     if refused := _certificate_fault(causes):
         return UnavailableError(
-            f"GET {url}: the certificate of {host} was not accepted: {shown(refused, mask)}. If your own CA signs it, set"
+            f"GET {url}: the certificate of {host} was not accepted: {safe_text(refused, mask)}. If your own CA signs it, set"
             " ca_path."
         )
     if is_from(requests.Timeout, urllib3.exceptions.ReadTimeoutError, TimeoutError, TooSlowError):

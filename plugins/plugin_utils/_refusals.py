@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, Mask, UnavailableError, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, Mask, UnavailableError, safe_text
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import listed
 from ansible_collections.phala.cloud.plugins.plugin_utils._patience import MAX_RETRY_AFTER, read_retry_after
 
@@ -44,7 +44,7 @@ def refusal(response: requests.Response, body: bytes, *, key_source: str, mask: 
     status, url = response.status_code, response.url
     request_id = response.headers.get("X-Request-ID") or said.request_id
     details = _summary(said, response, body, mask)
-    details += f" (request id {shown(request_id, mask)})" if request_id else ""
+    details += f" (request id {safe_text(request_id, mask)})" if request_id else ""
     if status not in RETRIED_STATUSES:
         reason, advice = _reason(response, said, key_source, mask)
         return ApiError(f"{status} from {url}: {reason}{details}. {advice}")
@@ -69,7 +69,7 @@ def _reason(response: requests.Response, said: ServiceError, key_source: str, ma
     if status == 403 and not said.is_json:
         return "a proxy or firewall in front of the service refused the request", "Check api_url and the proxy settings."
     if 300 <= status < 400:
-        target = shown(response.headers.get("Location"), mask)
+        target = safe_text(response.headers.get("Location"), mask)
         reason = (
             f"the response redirects to {target}, and the plugin does not follow redirects, because it would send the API key"
         )
@@ -84,9 +84,9 @@ def _summary(said: ServiceError, response: requests.Response, body: bytes, mask:
     """Return what the service says in parentheses, after a blank."""
     if not said.is_json:
         is_text = response.headers.get("Content-Type", "").lower().startswith("text/plain")
-        text = shown(body.decode(errors="replace").strip(), mask) if is_text else ""
+        text = safe_text(body.decode(errors="replace").strip(), mask) if is_text else ""
         return f" (the response says: {text})" if text else ""
-    parts = [": ".join(shown(text, mask) for text in (said.code, said.message) if text)]
+    parts = [": ".join(safe_text(text, mask) for text in (said.code, said.message) if text)]
     for title, texts in (("details", said.details), ("suggestions", said.suggestions), ("see", said.links)):
         if texts:
             parts.append(f"{title}: {listed([mask(text) for text in texts])}")

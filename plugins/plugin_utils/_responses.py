@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, Mask, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, Mask, safe_text
 
 if TYPE_CHECKING:
     import requests
@@ -66,8 +66,8 @@ def _unpacked(pieces: Iterator[bytes], response: requests.Response, mask: Mask) 
     if encoding in ("gzip", "x-gzip"):
         return _gunzipped(pieces, lambda reason: _broken(response.url, f"gzip ({reason})"))
     raise ApiError(
-        f"GET {response.url}: the response is encoded as {shown(encoding, mask)}, but the plugin requests gzip, so a server in"
-        " between changed it. Check api_url and the proxy settings."
+        f"GET {response.url}: the response is encoded as {safe_text(encoding, mask)}, but the plugin requests gzip, so a server"
+        " in between changed it. Check api_url and the proxy settings."
     )
 
 
@@ -114,7 +114,7 @@ def parse_json(body: bytes, *, url: str, content_type: str, mask: Mask) -> tuple
         if "json" in content_type.lower():
             raise _broken(url, f"JSON ({type(error).__name__}, {len(body)} bytes)") from error
         raise ApiError(
-            f"GET {url}: the response is {shown(content_type, mask) or 'of no content type'}, not JSON. A server in between"
+            f"GET {url}: the response is {safe_text(content_type, mask) or 'of no content type'}, not JSON. A server in between"
             " responded, such as a proxy or a login page. Check api_url and the proxy settings."
         ) from error
     return content, tuple(_unfit_warnings(url, unfit))

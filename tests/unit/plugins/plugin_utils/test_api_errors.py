@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, UnavailableError, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, UnavailableError, safe_text
 
 KEY = "phak_0123456789abcdef"
 
@@ -34,12 +34,12 @@ def mask(text: str) -> str:
     ],
 )
 def test_shown_text_is_short_printable_and_without_the_key(text: Any, expected: str) -> None:
-    assert shown(text, mask) == expected
+    assert safe_text(text, mask) == expected
 
 
 @pytest.mark.parametrize("position", range(180, 201))
 def test_key_is_masked_before_the_text_is_cut(position: int) -> None:
-    text = shown("x" * position + KEY, mask)
+    text = safe_text("x" * position + KEY, mask)
     assert KEY[:5] not in text
 
 

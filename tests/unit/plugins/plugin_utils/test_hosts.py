@@ -16,7 +16,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._hosts import (
     dimension_value,
     host_variables,
 )
-from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Level, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Level, as_line
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import MAX_DEPTH, Marker
 
 
@@ -49,7 +49,7 @@ def test_every_variable_has_prefix_and_suffix_and_core_variables_win(prefix: str
 def test_field_whose_name_is_not_safe_is_left_out_and_reported(prefix: str, field: str) -> None:
     found, (diagnostic,) = variables({field: 1}, prefix)
     assert len(found) == len(CORE_VARIABLES)
-    assert (diagnostic.level, field in shown(diagnostic, str)) == (Level.VERY_VERBOSE, True)
+    assert (diagnostic.level, field in as_line(diagnostic, str)) == (Level.VERY_VERBOSE, True)
 
 
 def test_variable_that_cannot_be_published_is_left_out_with_a_warning() -> None:

@@ -10,11 +10,11 @@ import pytest
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import (
     Diagnostic,
     Level,
+    as_line,
     cut,
     has_warning,
     merged,
     of_account,
-    shown,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import mask_keys
 
@@ -39,12 +39,12 @@ def warning(text: str, *subjects: str, option: str = "", advice: str = "") -> Di
     ],
 )
 def test_diagnostic_is_one_line_without_the_key(diagnostic: Diagnostic, text: str) -> None:
-    assert shown(diagnostic, MASK) == text
+    assert as_line(diagnostic, MASK) == text
 
 
 @pytest.mark.parametrize("position", range(178, 202))
 def test_subject_is_masked_before_it_is_cut(position: int) -> None:
-    text = shown(warning("text", "x" * position + KEY), MASK)
+    text = as_line(warning("text", "x" * position + KEY), MASK)
     assert "phak" not in text
     assert len(text) <= len("text: ") + 200 + len("...")
 

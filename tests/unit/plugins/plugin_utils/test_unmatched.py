@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import read_apps
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import single_valued
-from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Level, shown
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Level, as_line
 from ansible_collections.phala.cloud.plugins.plugin_utils._unmatched import find_unmatched, needs_options, report_unmatched
 
 OPTIONS = {"region": ["US-EAST-1", "US-WEST-1"], "node": ["metal-9", "prod5"], "base_image": ["dstack-dev-0.5.7"]}
@@ -40,7 +40,7 @@ def report(filters: dict[str, Any], *apps: Any, options: Any = None, exclude: bo
     queries = single_valued(entry) if entries else [{}]
     found = find_unmatched(entries, [entry] if exclude else [], queries, read_apps([apps] * len(queries), account=""))
     diagnostics = report_unmatched(found, OPTIONS if options is None else options, has_cvms=bool(apps))
-    return [(Level(diagnostic.level).name, shown(diagnostic, str)) for diagnostic in diagnostics]
+    return [(Level(diagnostic.level).name, as_line(diagnostic, str)) for diagnostic in diagnostics]
 
 
 @pytest.mark.parametrize(
