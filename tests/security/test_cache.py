@@ -367,7 +367,7 @@ def test_two_runs_at_once(cached: CachedProject, simulator: Simulator, kind: str
         )
         for source, flush in ((first, 5), (second, 2))
     ]
-    outputs = [process.communicate(timeout=300) for process in processes]
+    outputs = [process.communicate(timeout=300 + 4 * runs) for process in processes]
     lines = [output.splitlines() for output, _said in outputs]
     assert [len(of_one) for of_one in lines] == [runs, runs], outputs
     assert [len(set(of_one)) for of_one in lines] == [1, 1], [said for _output, said in outputs]
