@@ -210,8 +210,10 @@ class Expressions:
         return self._results[-1]
 
     def _group_key(self, core: Callable[..., Any], expression: str, variables: Any) -> Any:
-        """Return the key of a keyed group; core accepts neither numbers nor booleans."""
+        """Return the key of a keyed group; core accepts neither numbers nor booleans, and before 2.19 no null for its default."""
         value = self._evaluate(core, expression, variables)
+        if value is None:
+            return ""
         return str(value) if isinstance(value, (bool, int, float)) else value
 
     @contextmanager

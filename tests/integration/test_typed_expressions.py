@@ -52,6 +52,14 @@ def test_keyed_groups_over_numbers_and_booleans(simulator: Simulator, inventory:
     assert sorted(loaded.groups) == sorted(["phala", *expected])
 
 
+def test_null_key_gives_the_default_group_on_every_core(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    simulator.fleet = one_cvm()
+    keys = ["phala_kms_slug", "phala_kms_slug or none", "''"]
+    keyed = [{"key": key, "prefix": f"k{number}", "default_value": "other"} for number, key in enumerate(keys)]
+    loaded = inventory({"keyed_groups": keyed, "group_by": []})
+    assert sorted(loaded.groups) == ["k0_other", "k1_other", "k2_other", "phala"]
+
+
 def test_composed_values_have_the_same_type_on_every_core(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
     simulator.fleet = one_cvm()
     compose = {"half": "phala_memory / 4096", "count": "phala_vcpu + 1", "dev": "phala_is_dev", "pair": "(phala_vcpu, 'x')"}
