@@ -17,7 +17,7 @@ from typing import Any
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 HANDED_ON = ("COVERAGE_", "ANSIBLE_COLLECTIONS_PATH", "PHALA_CLOUD_")
-SECONDS = 120  # after which a command hangs
+SECONDS = 300  # after which a command hangs, also on a busy machine
 
 
 @dataclass(frozen=True)
