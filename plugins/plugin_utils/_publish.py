@@ -24,21 +24,16 @@ class GroupLoopError(SourceError):
 def publish(inventory: Any, built: Built) -> None:
     """Add the groups and hosts to the inventory, and empty the list of hosts.
 
+    Groups become children last: core walks all ancestors of a group whenever a host is added to it.
+
     :raises GroupLoopError: before anything is added, when a group would be its own ancestor
     """
     _refuse_loops(inventory, built.families)
     run = current_run(inventory)
     run.before.setdefault(built.path, built.before)
-    inventory.add_group(built.group)
-    for parent, group in built.families:
-        inventory.add_group(group)
-        if parent is not None:
-            inventory.add_group(parent)
-            inventory.add_child(parent, group)
+    _add_groups(inventory, built)
     if built.gateway:
         run.gateways.setdefault(built.gateway.name, built.path)
-        for name, value in built.gateway.variables.items():
-            inventory.set_variable(built.gateway.name, name, value)
     for host in consumed(built.hosts):
         inventory.add_host(host.name, built.group)
         listed = run.cvms.get(host.name)
@@ -52,6 +47,20 @@ def publish(inventory: Any, built: Built) -> None:
             inventory.set_variable(host.name, name, value)
         for group in host.groups:
             inventory.add_child(group, host.name)
+    for parent, group in built.families:
+        if parent is not None:
+            inventory.add_child(parent, group)
+
+
+def _add_groups(inventory: Any, built: Built) -> None:
+    inventory.add_group(built.group)
+    for parent, group in built.families:
+        inventory.add_group(group)
+        if parent is not None:
+            inventory.add_group(parent)
+    if built.gateway:
+        for name, value in built.gateway.variables.items():
+            inventory.set_variable(built.gateway.name, name, value)
 
 
 def _refuse_loops(inventory: Any, families: Iterable[tuple[str | None, str]]) -> None:
