@@ -173,7 +173,7 @@ def _draft(cvm: Cvm, tools: Tools) -> Draft | None:
             return None
     connected = tools.marker.mark(connection.variables) if settings.gateway else {}
     groups = tools.groups.of(core, cvm.identity.account)
-    return Draft(cvm.identity, cvm.label, core, connection if settings.gateway else None, variables, connected, groups)
+    return Draft(cvm.identity, core, connection if settings.gateway else None, variables, connected, groups)
 
 
 def _refuse_small_fleet(settings: Settings, count: int) -> None:

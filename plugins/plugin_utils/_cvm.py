@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, TypedDict
@@ -85,14 +85,12 @@ class Identity(NamedTuple):
     @property
     def key(self) -> tuple[str, str, str]:
         """The account, and the kind and value of the most specific identifier."""
-        kind, value = next(self.identifiers(), ("", ""))
+        kind, value = next(iter(self.identifiers()), ("", ""))
         return self.account, kind, value
 
-    def identifiers(self) -> Iterator[tuple[str, str]]:
-        """Yield the names and values of the identifiers that the CVM has, the most specific first."""
-        for name in IDENTIFIERS:
-            if value := getattr(self, name):
-                yield name, value
+    def identifiers(self) -> list[tuple[str, str]]:
+        """Return the names and values of the identifiers that the CVM has, the most specific first."""
+        return [(name, value) for name, value in zip(IDENTIFIERS, self[1:], strict=True) if value]
 
     def digits(self) -> str:
         """Return hex digits of the CVM's own: up to 32 of its vm_uuid, else of its instance id, then those of a hash."""
@@ -144,7 +142,12 @@ class Cvm:
 
     @property
     def label(self) -> str:
-        """The CVM as messages name it; the API's text is quoted."""
-        account, kind, value = self.identity.key
-        place = f" in account {account!r}" if account else ""
-        return f"{quoted(self.core['name'] or '')} ({kind} {quoted(value)}){place}"
+        """The CVM as messages name it."""
+        return label_of(self.identity, self.core)
+
+
+def label_of(identity: Identity, core: CoreVariables) -> str:
+    """Return a CVM as messages name it; the API's text is quoted."""
+    account, kind, value = identity.key
+    place = f" in account {account!r}" if account else ""
+    return f"{quoted(core['name'] or '')} ({kind} {quoted(value)}){place}"

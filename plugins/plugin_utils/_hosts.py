@@ -14,7 +14,7 @@ from ansible.inventory.group import to_safe_group_name
 from ansible.utils.vars import isidentifier
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, Refusal
-from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CoreVariables, Cvm, Identity
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CoreVariables, Cvm, Identity, label_of
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import CORE_KEY_LEFT_OUT, CORE_KEY_PREFIX, Marker
 
@@ -28,12 +28,16 @@ class Draft:
     """
 
     identity: Identity
-    label: str
     core: CoreVariables
     connection: Address | Refusal | None
     variables: dict[str, Any]
     connected: dict[str, Any]
     groups: tuple[str | None, ...]
+
+    @property
+    def label(self) -> str:
+        """The CVM as messages name it."""
+        return label_of(self.identity, self.core)
 
     @property
     def app_key(self) -> tuple[Any, ...]:
@@ -56,36 +60,26 @@ class Host:
     connection: Mapping[str, Any]
 
 
-class VariableNames:
+class VariableNames(dict[str, "str | None"]):
     """The final names of fields of the API and of core variables: with prefix and suffix, None where a name is not safe."""
 
     def __init__(self, prefix: str, suffix: str) -> None:
         self._prefix = prefix
         self._suffix = suffix
-        self._finals: dict[str, str | None] = {}
+        self._has_unsafe = False
 
-    def final(self, name: str) -> str | None:
-        """Return the final name of one field."""
-        if name not in self._finals:
-            final = f"{self._prefix}{name}{self._suffix}"
-            # Core's own names would change how Ansible works, whoever chose them.
-            is_safe = isidentifier(final) and not final.startswith("ansible_") and final not in _NAMES_OF_CORE
-            is_safe = is_safe and not name.startswith(CORE_KEY_PREFIX)
-            self._finals[name] = final if is_safe else None
-        return self._finals[name]
+    def __missing__(self, name: str) -> str | None:
+        final = f"{self._prefix}{name}{self._suffix}"
+        # Core's own names would change how Ansible works, whoever chose them.
+        is_safe = isidentifier(final) and not final.startswith("ansible_") and final not in _NAMES_OF_CORE
+        is_safe = is_safe and not name.startswith(CORE_KEY_PREFIX) and not final.startswith(CORE_KEY_PREFIX)
+        self._has_unsafe |= not is_safe
+        self[name] = final if is_safe else None
+        return self[name]
 
     def unsafe(self, fields: Iterable[str]) -> list[str]:
-        """Return the fields that :meth:`rename` left out."""
-        finals = self._finals
-        return [name for name in fields if finals[name] is None] if None in finals.values() else []
-
-    def rename(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields under their final names, without those whose name is not safe."""
-        finals = self._finals
-        if not fields.keys() <= finals.keys():
-            for name in fields:
-                self.final(name)
-        return {final: value for name, value in fields.items() if (final := finals[name]) is not None}
+        """Return the fields whose name is not safe."""
+        return [name for name in fields if self[name] is None] if self._has_unsafe else []
 
     def without_affixes(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Return variables that have final names under the names that the fields had."""
@@ -104,10 +98,9 @@ def host_variables(
     cvm: Cvm, core: CoreVariables, names: VariableNames, marker: Marker
 ) -> tuple[dict[str, Any], list[Diagnostic]]:
     """Return the variables of the CVM's host, and what they lack."""
-    variables = names.rename(cvm.fields)
-    variables.update(names.rename(core))
-    marked, left_out = marker.mark_variables(variables)
-    unsafe = names.unsafe(cvm.fields)
+    variables = {**cvm.fields, **core}
+    marked, left_out = marker.mark_variables(variables, names)
+    unsafe = names.unsafe(variables)
     left_out.update({name: CORE_KEY_LEFT_OUT for name in unsafe if name.startswith(CORE_KEY_PREFIX)})
     if not left_out and not unsafe:
         return marked, []

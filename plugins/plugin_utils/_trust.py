@@ -21,6 +21,7 @@ except ImportError:  # before 2.19 text without a mark is trusted
 OVERRIDE_HEADER = "#jinja2:"  # at the start of a text it sets other delimiters for that text
 CORE_KEY_PREFIX = "__ansible_"  # an Ansible that reads --list treats an object with such a key as one of its own
 CORE_KEY_LEFT_OUT = f"Left out keys that begin with {CORE_KEY_PREFIX}, which Ansible reserves"
+MAX_KNOWN_TEXTS = 10_000  # texts that repeat come soon again; to remember all of a large fleet takes more than it saves
 MAX_DEPTH = 64  # core walks variables by recursion on every output; far below its limit, far above any real response
 
 
@@ -34,32 +35,62 @@ class TemplateKeyError(UnpublishableError):
 
 def is_possible_template(text: str) -> bool:
     """Return whether any ansible-core could treat the text as a template, with whatever delimiters."""
-    return "{" in text or "}" in text or text.lstrip()[: len(OVERRIDE_HEADER)].lower() == OVERRIDE_HEADER
+    return "{" in text or "}" in text or ("#" in text and text.lstrip()[: len(OVERRIDE_HEADER)].lower() == OVERRIDE_HEADER)
+
+
+class _Keys(dict[Any, Any]):
+    """The keys of dictionaries as they are published, None where one is dropped; ``dropped`` says why.
+
+    :raises TemplateKeyError: where a key can be a template, and ``takes_any`` is false
+    """
+
+    def __init__(self) -> None:
+        self.takes_any = trust_as_template is not None
+        self.dropped: dict[str, str] = {}
+
+    def __missing__(self, key: Any) -> Any:
+        if not isinstance(key, str):  # not remembered, because 1, 1.0 and True are one key
+            return key
+        clean = _clean(key)
+        if clean.startswith(CORE_KEY_PREFIX):
+            self.dropped[clean] = CORE_KEY_LEFT_OUT
+            return None
+        if is_possible_template(clean):
+            if not self.takes_any:
+                raise TemplateKeyError("keys that can be templates")
+        elif type(key) is str:
+            self[key] = clean
+        return clean
 
 
 class Marker:
-    """Mark values for publication; the texts of a fleet repeat, so each is checked and tagged once."""
+    """Mark values for publication; the texts of a fleet repeat, so most are checked and tagged once."""
 
     def __init__(self) -> None:
         self._marked: dict[str, str] = {}
-        self._keys: set[Any] = set()
-        self._dropped: dict[str, str] = {}
-        self._takes_any_key = trust_as_template is not None
+        self._keys = _Keys()
 
-    def mark_variables(self, variables: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-        """Return a copy of a host's variables in which every text is marked, and why any variable or key is not in it."""
-        self._dropped = {}
+    def mark_variables(
+        self, variables: Mapping[str, Any], names: Mapping[str, str | None] | None = None
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return a copy of a host's variables in which every text is marked, and why any variable or key is not in it.
+
+        :param names: the final name of each variable, None where it is left out; without it they keep their names
+        """
+        finals = self._keys if names is None else names
+        left_out = self._keys.dropped = {}
         try:
-            return self._mark_dict(variables, 0), self._dropped
+            return self._mark_dict(variables, 0, finals), left_out
         except UnpublishableError:
-            marked, left_out = {}, self._dropped
+            marked = {}
         for name, value in variables.items():
-            if self._key(name) is None:
+            final = finals[name]
+            if final is None:
                 continue
             try:
-                marked[name] = self._mark_variable(value)
+                marked[final] = self._mark_variable(value)
             except UnpublishableError as reason:
-                left_out[name] = f"Left out variables that have {reason}"
+                left_out[final] = f"Left out variables that have {reason}"
         return marked, left_out
 
     def _mark_variable(self, value: Any) -> Any:
@@ -69,11 +100,11 @@ class Marker:
             # Before 2.19 core drops the mark of a key, and decides by the values alone whether a dictionary's text is a template.
             if not _holds_text(value):
                 raise
-        self._takes_any_key = True
+        self._keys.takes_any = True
         try:
             return wrap_var(self.mark(value, depth=1))
         finally:
-            self._takes_any_key = False
+            self._keys.takes_any = False
 
     def mark(self, value: Any, depth: int = 0) -> Any:
         """Return a copy of a JSON-like value in which every text is marked.
@@ -85,7 +116,7 @@ class Marker:
         if isinstance(value, str):
             return self._marked.get(value) or self._mark_text(value)
         if isinstance(value, dict):
-            return self._mark_dict(value, depth)
+            return self._mark_dict(value, depth, self._keys)
         if isinstance(value, (list, tuple)):
             _refuse_depth(depth)
             return [self.mark(entry, depth + 1) for entry in value]
@@ -93,12 +124,12 @@ class Marker:
             return None  # 1e999 is JSON, but what core prints for it is not
         return value
 
-    def _mark_dict(self, value: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
+    def _mark_dict(self, value: Mapping[Any, Any], depth: int, names: Mapping[Any, Any]) -> dict[Any, Any]:
         _refuse_depth(depth)
-        known, keys = self._marked, self._keys
-        marked = {}
+        known = self._marked
+        marked: dict[Any, Any] = {}
         for key, entry in value.items():
-            name = key if key in keys else self._key(key)
+            name = names[key]
             if name is None:
                 continue
             # Most of a fleet's values are texts seen before, numbers and nulls: no call for those.
@@ -107,29 +138,21 @@ class Marker:
                 marked[name] = known.get(entry) or self._mark_text(entry)
             elif entry is None or kind is bool or kind is int:
                 marked[name] = entry
+            elif kind is dict:
+                marked[name] = self._mark_dict(entry, depth + 1, self._keys)
             else:
                 marked[name] = self.mark(entry, depth + 1)
         return marked
 
-    def _key(self, key: Any) -> Any:
-        """Return a key as it is published, or None where it is dropped."""
-        clean = _clean(key) if isinstance(key, str) else key
-        if isinstance(clean, str) and clean.startswith(CORE_KEY_PREFIX):
-            self._dropped[clean] = CORE_KEY_LEFT_OUT
-            return None
-        if not isinstance(key, str) or not is_possible_template(clean):
-            self._keys.add(clean)
-        elif not self._takes_any_key:
-            raise TemplateKeyError("keys that can be templates")
-        return clean
-
     def _mark_text(self, text: str) -> str:
-        unmarked = _clean(plain(text))
+        unmarked = text if type(text) is str and text.isascii() else _clean(plain(text))
         marked: str
         if is_possible_template(unmarked):
             marked = wrap_var(unmarked)
         else:
             marked = trust_as_template(unmarked) if trust_as_template else unmarked
+        if len(self._marked) >= MAX_KNOWN_TEXTS:
+            self._marked.clear()
         self._marked[text] = marked
         return marked
 

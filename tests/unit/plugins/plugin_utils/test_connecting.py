@@ -26,8 +26,8 @@ GATEWAY = GatewayGroup("phala_gateway", SHARED)
 
 
 def draft(connection: Address | Refusal | None = ADDRESS, **core: Any) -> Draft:
-    shown: Any = {"is_dev": True, "status": "running", **core}
-    return Draft(CVM, "'web'", shown, connection, {"a": 1}, connection.variables if connection else {}, ("g1", None))
+    shown: Any = {"name": "web", "is_dev": True, "status": "running", **core}
+    return Draft(CVM, shown, connection, {"a": 1}, connection.variables if connection else {}, ("g1", None))
 
 
 def host(connection: Address | Refusal | None = ADDRESS, record: Recorder | None = None, **composed: Any) -> Host:
@@ -102,7 +102,7 @@ def test_composed_variable_takes_precedence() -> None:
 def test_missing_address_is_a_warning_where_the_cvm_should_be_reachable(is_suspect: bool, core: Any, level: Level) -> None:
     refusal = replace(REFUSAL, is_suspect=is_suspect)
     assert list(refused(draft(refusal, **core), host(refusal))) == [
-        Diagnostic(level, "No ansible_host, because it is odd", subjects=("'web'",), advice="Mend it")
+        Diagnostic(level, "No ansible_host, because it is odd", subjects=("'web' (vm_uuid 'u1')",), advice="Mend it")
     ]
 
 
