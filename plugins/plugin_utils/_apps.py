@@ -139,7 +139,7 @@ def read_app(app: App, *, account: str, is_only_entry: bool = True) -> ShownApp:
     other_nodes: list[Any] = []
     for cvm, is_current in shown:
         identity = _identity(cvm, account)
-        if cvm.get("deleted_at") or not any(identity.identifiers()):
+        if cvm.get("deleted_at") or not any(identity[1:]):
             other_nodes += node_names(cvm)
             continue
         core = shape_of(cvm).read(cvm, metadata, is_current)
@@ -208,7 +208,7 @@ def entries(app: App) -> list[Entry]:
 
 def has_identifier(cvm: Raw) -> bool:
     """Return whether anything tells the CVM from others."""
-    return bool(cvm.get("vm_uuid")) or any(_identity(cvm, "").identifiers())
+    return bool(cvm.get("vm_uuid")) or any(_identity(cvm, "")[1:])
 
 
 def named(raw: Raw, identifier: str) -> str:

@@ -40,9 +40,9 @@ def connected_host(draft: Draft, name: str, record: Recorder | None, gateway: Ga
     if is_tunneled and gateway:
         groups = (*groups, gateway.name)
         shared = dict(gateway.variables)
-    own = {**draft.variables, **variables}
-    connection = {name: value for name, value in {**shared, **own, **composed}.items() if name in CONNECTION_VARIABLES}
-    return Host(name, draft.identity, own, composed, groups, connection)
+    # No variable of the API's own begins with ansible_.
+    connection = {name: value for name, value in {**shared, **variables, **composed}.items() if name in CONNECTION_VARIABLES}
+    return Host(name, draft.identity, {**draft.variables, **variables}, composed, groups, connection)
 
 
 def refused(draft: Draft, host: Host) -> Iterator[Diagnostic]:

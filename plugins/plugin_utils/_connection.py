@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import bare_id, is_within, split_domain
@@ -68,14 +69,19 @@ class Refusal:
     @property
     def variables(self) -> dict[str, Any]:
         """The variables of the host, which keep it from being reached by its name: somebody else chose that name."""
-        text = (
-            f"phala.cloud: this CVM has no gateway address: {self.reason}. If you connect another way, set connect_with: none, or"
-            " ansible_host in compose."
-        )
-        script = f"echo {shlex.quote(text)} >&2; exit 1"
-        # With a ControlPath ssh would hide what the command prints.
-        arguments = f"-o ControlPath=none {_proxy_option(shlex.join(['sh', '-c', script]))}"
-        return {"ansible_host": NO_ADDRESS, "ansible_ssh_common_args": arguments}
+        return {"ansible_host": NO_ADDRESS, "ansible_ssh_common_args": _failing_arguments(self.reason)}
+
+
+@cache  # a fleet has few different reasons
+def _failing_arguments(reason: str) -> str:
+    """Return arguments of ssh with which it fails, and says why."""
+    text = (
+        f"phala.cloud: this CVM has no gateway address: {reason}. If you connect another way, set connect_with: none, or"
+        " ansible_host in compose."
+    )
+    script = f"echo {shlex.quote(text)} >&2; exit 1"
+    # With a ControlPath ssh would hide what the command prints.
+    return f"-o ControlPath=none {_proxy_option(shlex.join(['sh', '-c', script]))}"
 
 
 def connect(gateway: GatewaySettings, core: CoreVariables, *, is_only_cvm: bool) -> Address | Refusal:

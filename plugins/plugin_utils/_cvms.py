@@ -216,8 +216,10 @@ def _refuse_second(cvm: Cvm, query_number: int, selection: Selection) -> None:
         if kind == "id" and (cvm.identity.vm_uuid or cvm.identity.instance_id):
             continue
         number, other = selection.owners.setdefault((kind, value), (query_number, cvm))
+        if other is cvm:
+            continue
         is_same = other.identity == cvm.identity and app_key(other.core["app"]) == app_key(cvm.core["app"])
-        if other is not cvm and (number == query_number or not is_same):
+        if number == query_number or not is_same:
             raise AmbiguousError(
                 f"two CVMs have the {kind} {quoted(value)}: {_placed(other)} and {_placed(cvm)}. Leave one of them out with"
                 " exclude_filters."

@@ -48,7 +48,10 @@ class Shape:
 def shape_of(cvm: Raw) -> Shape:
     """Return the first shape of which the CVM has a field, else the last: that of a CVM with only the shared fields."""
     names = cvm.keys()
-    return next((shape for shape in SHAPES if not names.isdisjoint(shape.fields)), SPARSE)
+    for shape in SHAPES:
+        if not names.isdisjoint(shape.fields):
+            return shape
+    return SPARSE
 
 
 def node_names(cvm: Raw) -> tuple[Any, ...]:
