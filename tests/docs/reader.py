@@ -42,7 +42,7 @@ NOT_RUN = {
 
 WRITES = "PHALA_PAGES_WRITE" in os.environ  # what came out becomes what the page shows; `make pages` sets it
 
-LANGUAGES = ("sh", "console", "yaml", "ini", "text", "json", "jinja")
+LANGUAGES = ("console", "yaml", "ini", "text", "json", "jinja")
 ASK = ("--ask-vault-pass", "ansible-vault encrypt")  # commands with one of these wait for what somebody types
 
 
@@ -63,7 +63,7 @@ class Reader:
         self.replacing = dict(replacing or {})
 
     def follow(self, block: Block) -> None:
-        if block.language in ("sh", "console"):
+        if block.language == "console":
             self.run(block)
         elif block.language in ("text", "json"):
             self.compare(block)
