@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible.errors import AnsibleError
+
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp
 from ansible_collections.phala.cloud.plugins.plugin_utils._cache_form import pack, unpack
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES
@@ -125,6 +127,6 @@ def _refuse_other_files(store: Any) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return what an error says, with its cause, which the errors of core do not have in their texts since 2.19."""
-    cause = str(error.__cause__ or "")
-    return str(error) if cause in str(error) else f"{error} {cause}"
+    """Return what went wrong without the text that core puts around it, which since 2.19 does not have it at all."""
+    cause = (error.__cause__ or error.__context__) if isinstance(error, AnsibleError) else None
+    return str(cause or error)

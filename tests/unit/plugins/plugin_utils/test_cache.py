@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleError
 
 from ansible_collections.phala.cloud.plugins.plugin_utils import _cache
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import read_apps
@@ -166,16 +167,19 @@ def test_damaged_entry_is_a_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cause", "text"),
-    [(None, "no file"), (OSError("inner"), "no file inner"), (OSError("no"), "no file"), (OSError(""), "no file")],
+    ("error", "cause", "reason"),
+    [
+        (OSError("no file"), None, "no file"),
+        (OSError("no file"), OSError("inner"), "no file"),
+        (AnsibleError("around"), None, "around"),
+        (AnsibleError("around"), OSError("inner"), "inner"),
+    ],
 )
-def test_cache_that_cannot_be_read_is_a_warning_with_the_cause(cause: Exception | None, text: str) -> None:
-    error = KeyError("no file") if cause is None else OSError("no file")
+def test_cache_that_cannot_be_read_is_a_warning_with_the_reason(error: Exception, cause: Exception | None, reason: str) -> None:
     error.__cause__ = cause
     reported: list[Diagnostic] = []
     assert cache(Store(get=error), reported).load() is None
-    assert text in warned(reported)
-    assert "no file no" not in warned(reported)
+    assert warned(reported) == f"The inventory cache cannot be read, so the plugin asks the service: {reason}"
 
 
 def test_entry_that_cannot_be_written_is_a_warning_and_not_kept() -> None:
