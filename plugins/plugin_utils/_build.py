@@ -12,7 +12,7 @@ from typing import Any
 from ansible.inventory.host import Host as CoreHost
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._connecting import as_listed, connected_host, differing, refused
-from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, connect, with_gateway
+from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, connect, is_running, with_gateway
 from ansible_collections.phala.cloud.plugins.plugin_utils._construct import Expressions, Recorder
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import consumed
@@ -30,6 +30,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._hosts import (
     GroupNames,
     Host,
     VariableNames,
+    app_key,
     host_variables,
     variables_left_out,
 )
@@ -173,15 +174,41 @@ def _draft(cvm: Cvm, tools: Tools) -> Draft | None:
             return None
     connected = tools.marker.mark(connection.variables) if settings.gateway else {}
     groups = tools.groups.of(core, cvm.identity.account)
-    return Draft(cvm.identity, core, connection if settings.gateway else None, variables, connected, groups)
+    return Draft(
+        cvm.identity,
+        _wanted_name(cvm, tools, core=core, variables=variables, connected=connected),
+        core["name"],
+        app_key(core),
+        core["is_dev"] is True and is_running(core),
+        connection if settings.gateway else None,
+        variables,
+        connected,
+        groups,
+    )
+
+
+def _wanted_name(cvm: Cvm, tools: Tools, *, core: Mapping[str, Any], variables: dict[str, Any], connected: dict[str, Any]) -> str:
+    """Return the first name that ``hostnames`` gives, else one made of the CVM's identifiers, so that no CVM is lost."""
+    failures = []
+    for position, entry in enumerate(tools.settings.hostnames):
+        if entry in core:
+            text = core[entry] if isinstance(core[entry], (str, int)) and not isinstance(core[entry], bool) else ""
+        else:
+            visible = {**tools.names.without_affixes(variables), **variables, **connected}
+            text = tools.expressions.name(f"hostnames[{position}]", entry, visible, cvm.label)
+        if isinstance(text, Failure):
+            failures.append(text)
+        elif text and (name := safe_host_name(str(text))):
+            return name
+    tools.failures.extend(failures)
+    return name_from_identity(cvm.identity)
 
 
 def _refuse_small_fleet(settings: Settings, count: int) -> None:
     if count < settings.min_hosts:
         raise SmallFleetError(
-            f"{settings.path}: the result has {counted(count, 'host')}, and min_hosts is {settings.min_hosts}. Check the"
-            " filters and"
-            " the account, or lower min_hosts."
+            f"{settings.path}: the result has {counted(count, 'host')}, and min_hosts is {settings.min_hosts}. Check the filters"
+            " and the account, or lower min_hosts."
         )
 
 
@@ -219,24 +246,6 @@ def _taken_over(hosts: Iterable[Host], before: Before) -> Iterator[Diagnostic]:
 # Names, and what is constructed under them
 
 
-def _wanted_name(draft: Draft, tools: Tools) -> str:
-    """Return the first name that ``hostnames`` gives, else one made of the CVM's identifiers, so that no CVM is lost."""
-    core: Mapping[str, Any] = draft.core
-    failures = []
-    for position, entry in enumerate(tools.settings.hostnames):
-        if entry in core:
-            text = core[entry] if isinstance(core[entry], (str, int)) and not isinstance(core[entry], bool) else ""
-        else:
-            variables = {**tools.names.without_affixes(draft.variables), **draft.variables, **draft.connected}
-            text = tools.expressions.name(f"hostnames[{position}]", entry, variables, draft.label)
-        if isinstance(text, Failure):
-            failures.append(text)
-        elif text and (name := safe_host_name(str(text))):
-            return name
-    tools.failures.extend(failures)
-    return name_from_identity(draft.identity)
-
-
 def _named(drafts: Sequence[Draft], families: Families, tools: Tools) -> tuple[dict[Identity, str], dict[Identity, Recorder]]:
     """Name the hosts, and construct their variables and groups under those names; no name may be one of these groups'.
 
@@ -244,7 +253,7 @@ def _named(drafts: Sequence[Draft], families: Families, tools: Tools) -> tuple[d
     """
     before = tools.before
     fixed = {draft.identity: listed.name for draft in drafts if (listed := tools.listed(draft.identity))}
-    wanted = {draft.identity: _wanted_name(draft, tools) for draft in drafts}
+    wanted = {draft.identity: draft.wanted_name for draft in drafts}
     groups = {tools.settings.group, gateway_group_name(tools.settings.group), *before.groups}
     groups |= {group for _parent, group in families}
     for _round in range(MAX_ROUNDS):

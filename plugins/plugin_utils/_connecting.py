@@ -15,7 +15,6 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._connection import (
     Refusal,
     composed_address,
     is_behind,
-    is_running,
     port_variable,
     without_null_addresses,
 )
@@ -49,8 +48,7 @@ def refused(draft: Draft, host: Host) -> Iterator[Diagnostic]:
     """Yield why a host has no address: a warning where the user can change it for a CVM that should be reachable."""
     refusal = draft.connection
     if isinstance(refusal, Refusal) and composed_address(host.composed) is None:
-        should_be_reachable = draft.core["is_dev"] is True and is_running(draft.core)
-        level = Level.WARNING if refusal.is_suspect or should_be_reachable else Level.VERBOSE
+        level = Level.WARNING if refusal.is_suspect or draft.should_be_reachable else Level.VERBOSE
         text = f"No ansible_host, because {refusal.reason}"
         yield Diagnostic(level, text, subjects=(draft.label,), advice=refusal.fix)
 

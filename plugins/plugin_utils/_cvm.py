@@ -143,11 +143,11 @@ class Cvm:
     @property
     def label(self) -> str:
         """The CVM as messages name it."""
-        return label_of(self.identity, self.core)
+        return label_of(self.identity, self.core["name"])
 
 
-def label_of(identity: Identity, core: CoreVariables) -> str:
+def label_of(identity: Identity, name: str | None) -> str:
     """Return a CVM as messages name it; the API's text is quoted."""
     account, kind, value = identity.key
     place = f" in account {account!r}" if account else ""
-    return f"{quoted(core['name'] or '')} ({kind} {quoted(value)}){place}"
+    return f"{quoted(name or '')} ({kind} {quoted(value)}){place}"

@@ -19,16 +19,20 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagn
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import CORE_KEY_LEFT_OUT, CORE_KEY_PREFIX, Marker
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Draft:
-    """A CVM that becomes a host: its core variables, its connection, and its variables under their final names, marked.
+    """A CVM that becomes a host: the name that it should have, its connection, and its variables under their final names, marked.
 
+    ``cvm_name`` and ``app`` are what messages and other hosts need to know of the CVM; the rest of it is freed.
     ``connected`` are the variables of its connection, marked. ``groups`` has one entry for each dimension of ``group_by``, None
     where the CVM has no value.
     """
 
     identity: Identity
-    core: CoreVariables
+    wanted_name: str
+    cvm_name: str | None
+    app: tuple[str, str]
+    should_be_reachable: bool
     connection: Address | Refusal | None
     variables: dict[str, Any]
     connected: dict[str, Any]
@@ -37,15 +41,15 @@ class Draft:
     @property
     def label(self) -> str:
         """The CVM as messages name it."""
-        return label_of(self.identity, self.core)
+        return label_of(self.identity, self.cvm_name)
 
     @property
-    def app_key(self) -> tuple[Any, ...]:
+    def app_key(self) -> tuple[str, str, str]:
         """What tells the CVM's app from other apps."""
-        return self.identity.account, *app_key(self.core)
+        return self.identity.account, *self.app
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Host:
     """A host to publish: ``composed`` are the variables of the user's expressions, ``groups`` those besides the group of all.
 
@@ -173,7 +177,7 @@ class GroupNames:
         return name
 
 
-def app_key(core: CoreVariables) -> tuple[Any, ...]:
+def app_key(core: CoreVariables) -> tuple[str, str]:
     """Return what tells an app from the other apps of its account."""
     app = core["app"]
     return str(app.get("id")), str(app.get("app_id"))

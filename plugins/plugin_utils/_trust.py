@@ -21,7 +21,6 @@ except ImportError:  # before 2.19 text without a mark is trusted
 OVERRIDE_HEADER = "#jinja2:"  # at the start of a text it sets other delimiters for that text
 CORE_KEY_PREFIX = "__ansible_"  # an Ansible that reads --list treats an object with such a key as one of its own
 CORE_KEY_LEFT_OUT = f"Left out keys that begin with {CORE_KEY_PREFIX}, which Ansible reserves"
-MAX_KNOWN_TEXTS = 10_000  # texts that repeat come soon again; to remember all of a large fleet takes more than it saves
 MAX_DEPTH = 64  # core walks variables by recursion on every output; far below its limit, far above any real response
 
 
@@ -64,7 +63,7 @@ class _Keys(dict[Any, Any]):
 
 
 class Marker:
-    """Mark values for publication; the texts of a fleet repeat, so most are checked and tagged once."""
+    """Mark values for publication; the texts of a fleet repeat, so each is checked and tagged once."""
 
     def __init__(self) -> None:
         self._marked: dict[str, str] = {}
@@ -151,9 +150,7 @@ class Marker:
             marked = wrap_var(unmarked)
         else:
             marked = trust_as_template(unmarked) if trust_as_template else unmarked
-        if len(self._marked) >= MAX_KNOWN_TEXTS:
-            self._marked.clear()
-        self._marked[text] = marked
+        self._marked[marked] = marked  # equal to the text, which need not stay in memory
         return marked
 
 

@@ -139,6 +139,21 @@ def test_gateway_group_is_left_out_where_no_host_is_in_it() -> None:
     assert diagnostic.level == Level.WARNING
 
 
+@pytest.mark.parametrize(
+    ("core", "is_expected"),
+    [
+        ({}, True),
+        ({"status": "Running"}, True),
+        ({"status": "stopped"}, False),
+        ({"is_dev": False}, False),
+        ({"is_dev": "yes"}, False),
+    ],
+)
+def test_missing_address_is_a_warning_for_a_running_cvm_of_a_dev_image(core: dict[str, Any], *, is_expected: bool) -> None:
+    _made, (diagnostic,) = built(cvm("web", "a1", gateway_enabled=False, **core), gateway=GATEWAY)
+    assert diagnostic.level == (Level.WARNING if is_expected else Level.VERBOSE)
+
+
 def test_gateway_group_with_hosts_of_another_source_is_refused() -> None:
     inventory = InventoryData()
     inventory.add_group("phala_gateway")

@@ -25,9 +25,9 @@ SHARED = {"ansible_port": 443, "ansible_ssh_common_args": "-o x"}
 GATEWAY = GatewayGroup("phala_gateway", SHARED)
 
 
-def draft(connection: Address | Refusal | None = ADDRESS, **core: Any) -> Draft:
-    shown: Any = {"name": "web", "is_dev": True, "status": "running", **core}
-    return Draft(CVM, shown, connection, {"a": 1}, connection.variables if connection else {}, ("g1", None))
+def draft(connection: Address | Refusal | None = ADDRESS, *, should_be_reachable: bool = True) -> Draft:
+    connected = connection.variables if connection else {}
+    return Draft(CVM, "web", "web", ("a1", "app1"), should_be_reachable, connection, {"a": 1}, connected, ("g1", None))
 
 
 def host(connection: Address | Refusal | None = ADDRESS, record: Recorder | None = None, **composed: Any) -> Host:
@@ -90,18 +90,14 @@ def test_composed_variable_takes_precedence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("is_suspect", "core", "level"),
-    [
-        (False, {}, Level.WARNING),
-        (True, {"status": "stopped"}, Level.WARNING),
-        (False, {"status": "stopped"}, Level.VERBOSE),
-        (False, {"is_dev": False}, Level.VERBOSE),
-        (False, {"is_dev": "yes"}, Level.VERBOSE),
-    ],
+    ("is_suspect", "should_be_reachable", "level"),
+    [(False, True, Level.WARNING), (True, False, Level.WARNING), (False, False, Level.VERBOSE)],
 )
-def test_missing_address_is_a_warning_where_the_cvm_should_be_reachable(is_suspect: bool, core: Any, level: Level) -> None:
+def test_missing_address_is_a_warning_where_the_cvm_should_be_reachable(
+    is_suspect: bool, should_be_reachable: bool, level: Level
+) -> None:
     refusal = replace(REFUSAL, is_suspect=is_suspect)
-    assert list(refused(draft(refusal, **core), host(refusal))) == [
+    assert list(refused(draft(refusal, should_be_reachable=should_be_reachable), host(refusal))) == [
         Diagnostic(level, "No ansible_host, because it is odd", subjects=("'web' (vm_uuid 'u1')",), advice="Mend it")
     ]
 
