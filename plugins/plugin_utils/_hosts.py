@@ -64,7 +64,7 @@ class Host:
     connection: Mapping[str, Any]
 
 
-class VariableNames(dict[str, "str | None"]):
+class VariableNames(dict[str, str | None]):
     """The final names of fields of the API and of core variables: with prefix and suffix, None where a name is not safe."""
 
     def __init__(self, prefix: str, suffix: str) -> None:

@@ -40,7 +40,8 @@ def looked_up(expression: Any, variables: Mapping[str, Any], overridden: Contain
         return NOT_FOUND
     value: Any = variables
     for name in names:
-        if type(value) is not dict or name not in value:
+        kind = type(value)
+        if kind is not dict or name not in value:
             return NOT_FOUND
         value = value[name]
     return value if _is_rendered_as_itself(value) else NOT_FOUND

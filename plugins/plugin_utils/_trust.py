@@ -48,6 +48,7 @@ class _Keys(dict[Any, Any]):
         self.dropped: dict[str, str] = {}
 
     def __missing__(self, key: Any) -> Any:
+        kind = type(key)
         if not isinstance(key, str):  # not remembered, because 1, 1.0 and True are one key
             return key
         clean = _clean(key)
@@ -57,7 +58,7 @@ class _Keys(dict[Any, Any]):
         if is_possible_template(clean):
             if not self.takes_any:
                 raise TemplateKeyError("keys that can be templates")
-        elif type(key) is str:
+        elif kind is str:
             self[key] = clean
         return clean
 
@@ -144,7 +145,8 @@ class Marker:
         return marked
 
     def _mark_text(self, text: str) -> str:
-        unmarked = text if type(text) is str and text.isascii() else _clean(plain(text))
+        kind = type(text)
+        unmarked = text if kind is str and text.isascii() else _clean(plain(text))
         marked: str
         if is_possible_template(unmarked):
             marked = wrap_var(unmarked)
