@@ -73,7 +73,7 @@ def _reason(error: BaseException) -> str:
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error and what it was made from, from the outside in; requests and urllib3 wrap in three ways."""
-    while error is not None:
+    while error is not None and not isinstance(error, TypeError):  # urllib3 before 2 tries an argument that Python 3 lacks
         yield error
         wrapped = (getattr(error, "reason", None), *error.args)
         inner = next((value for value in wrapped if isinstance(value, BaseException)), None)
