@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.inventory.host import Host as CoreHost
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import app_key
 from ansible_collections.phala.cloud.plugins.plugin_utils._connecting import as_listed, connected_host, differing, refused
 from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, connect, is_running, with_gateway
 from ansible_collections.phala.cloud.plugins.plugin_utils._construct import Expressions, Recorder
@@ -30,7 +31,6 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._hosts import (
     GroupNames,
     Host,
     VariableNames,
-    app_key,
     host_variables,
     variables_left_out,
 )
@@ -178,7 +178,7 @@ def _draft(cvm: Cvm, tools: Tools) -> Draft | None:
         cvm.identity,
         _wanted_name(cvm, tools, core=core, variables=variables, connected=connected),
         core["name"],
-        app_key(core),
+        app_key(core["app"]),
         core["is_dev"] is True and is_running(core),
         connection if settings.gateway else None,
         variables,

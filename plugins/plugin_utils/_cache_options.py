@@ -12,8 +12,6 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagn
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import CacheSettings, Settings
 
 _MEMORY = ("memory", "ansible.builtin.memory", "ansible.legacy.memory")
-
-
 _ADVICE = "Check cache_plugin and cache_connection."
 
 

@@ -13,6 +13,7 @@ from ansible import constants as C
 from ansible.inventory.group import to_safe_group_name
 from ansible.utils.vars import isidentifier
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import AppKey, app_key
 from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, Refusal
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CoreVariables, Cvm, Identity, label_of
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
@@ -31,7 +32,7 @@ class Draft:
     identity: Identity
     wanted_name: str
     cvm_name: str | None
-    app: tuple[str, str]
+    app: AppKey
     should_be_reachable: bool
     connection: Address | Refusal | None
     variables: dict[str, Any]
@@ -140,7 +141,7 @@ class GroupNames:
         """Return for each dimension the group of a CVM, None where it has no value."""
         names = tuple(self._name(dimension, dimension_value(core, dimension)) for dimension in self._dimensions)
         if "app" in self._dimensions and (name := names[self._dimensions.index("app")]):
-            self._apps.setdefault(name, {})[(account, *app_key(core))] = repr(core["app_id"])
+            self._apps.setdefault(name, {})[(account, *app_key(core["app"]))] = repr(core["app_id"])
         return names
 
     def shared(self) -> list[Diagnostic]:
@@ -175,12 +176,6 @@ class GroupNames:
             name = self._free(to_safe_group_name(f"{self._prefix}{dimension}_{value}", force=True, silent=True))
             self._names[dimension, value] = name
         return name
-
-
-def app_key(core: CoreVariables) -> tuple[str, str]:
-    """Return what tells an app from the other apps of its account."""
-    app = core["app"]
-    return str(app.get("id")), str(app.get("app_id"))
 
 
 def _listed(core: CoreVariables) -> str | None:

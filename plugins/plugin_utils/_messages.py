@@ -80,7 +80,7 @@ def quoted(value: object) -> str:
     return cut(repr(value))
 
 
-def cut(text: str, characters: int = MAX_CHARACTERS) -> str:
+def cut(text: str) -> str:
     """Return the beginning of a text, with ``...`` where it goes on, and ``?`` for what a terminal would act on."""
-    printable = "".join(character if character.isprintable() else "?" for character in text[: characters + 1])
-    return printable if len(printable) <= characters else f"{printable[:characters]}..."
+    printable = "".join(character if character.isprintable() else "?" for character in text[: MAX_CHARACTERS + 1])
+    return printable if len(printable) <= MAX_CHARACTERS else f"{printable[:MAX_CHARACTERS]}..."

@@ -48,9 +48,9 @@ class _Keys(dict[Any, Any]):
         self.dropped: dict[str, str] = {}
 
     def __missing__(self, key: Any) -> Any:
-        kind = type(key)
         if not isinstance(key, str):  # not remembered, because 1, 1.0 and True are one key
             return key
+        kind = type(key)
         clean = _clean(key)
         if clean.startswith(CORE_KEY_PREFIX):
             self.dropped[clean] = CORE_KEY_LEFT_OUT
@@ -145,8 +145,7 @@ class Marker:
         return marked
 
     def _mark_text(self, text: str) -> str:
-        kind = type(text)
-        unmarked = text if kind is str and text.isascii() else _clean(plain(text))
+        unmarked = _clean(plain(text))
         marked: str
         if is_possible_template(unmarked):
             marked = wrap_var(unmarked)

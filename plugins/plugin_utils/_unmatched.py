@@ -19,7 +19,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._filters import (
     shown_values,
     single_valued,
 )
-from ansible_collections.phala.cloud.plugins.plugin_utils._messages import MAX_SUBJECTS, Diagnostic, Level, cut, listed
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import MAX_SUBJECTS, Diagnostic, Level, listed, quoted
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import near
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Filter
 
@@ -155,11 +155,11 @@ def _report(unmatched: Unmatched, value: str, options: Options) -> Iterator[Diag
     name = unmatched.name
     is_decided_here = unmatched.is_exclusion or (name in PLUGIN_FILTERS and name != "id")
     existing = options.get(name) or (sorted(unmatched.shown) if is_decided_here else ())
-    text = f"{cut(repr(value))} matched no CVM"
+    text = f"{quoted(value)} matched no CVM"
     if unmatched.is_exclusion:
         nearest = _similar(value, {*existing, *unmatched.shown})
         if nearest and not _is_known(name, value, options, any_case=True):
-            yield Diagnostic(Level.WARNING, f"{text}. Did you mean {cut(repr(nearest))}?", option=unmatched.option)
+            yield Diagnostic(Level.WARNING, f"{text}. Did you mean {quoted(nearest)}?", option=unmatched.option)
     elif _is_known(name, value, options):
         if value in unmatched.decided:
             return

@@ -21,7 +21,7 @@ from .services import HETZNER, NETBOX, PHALA, ROOT, Services
 API_KEY = "phak_simulator-key-that-opens-nothing"
 ONE_HOST = "one host, no inventory"
 STATIC = "static JSON"
-DEFAULT_VERSION = "2026-06-23"  # of the API, which the plugin asks for unless it is told otherwise
+DEFAULT_VERSION = "2026-06-23"  # of the API, which the plugin requests by default
 FLAT_VERSION = "2025-10-28"
 COLD = "phala"
 BARE = "bare plugin"

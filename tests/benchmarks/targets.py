@@ -43,7 +43,7 @@ class Verdict:
 
 
 class Measured:
-    """The samples of one ansible-core, by what they are of; a KeyError tells that something was not measured."""
+    """The samples of one ansible-core, by what they are of; a KeyError says that something was not measured."""
 
     def __init__(self, results: Iterable[Result]) -> None:
         self._samples = {(r.case.subject, r.case.hosts, r.case.delay): r.samples for r in results if r.case.command == "load"}

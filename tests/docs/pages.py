@@ -48,7 +48,7 @@ class Block:
             return self.text
         lines = self.text.splitlines()
         for before, line in itertools.pairwise(["", *lines]):
-            assert line.startswith("$ ") or before.endswith("\\"), f"{self.label}: {line!r} is no command, but output"
+            assert line.startswith("$ ") or before.endswith("\\"), f"{self.label}: {line!r} is output, not a command"
         return "".join(f"{line.removeprefix('$ ')}\n" for line in lines)
 
     @property
