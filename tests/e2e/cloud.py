@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ansible_collections.phala.cloud.tests.certificates import Certificates, make_certificates
+from tests.certificates import Certificates, make_certificates
 
 from .gateway import Gateway
 from .names import with_hosts, with_users
