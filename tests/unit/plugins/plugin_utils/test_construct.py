@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.plugins.loader import inventory_loader
 
+from ansible_collections.phala.cloud.plugins.plugin_utils import _construct
 from ansible_collections.phala.cloud.plugins.plugin_utils._construct import Expressions, Recorder
 from ansible_collections.phala.cloud.plugins.plugin_utils._failures import Failure
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import ConstructedSettings
@@ -30,9 +32,14 @@ except ImportError:  # before 2.19 every text is trusted
 VARIABLES = Marker().mark({"name": "web", "vcpu": 4, "dev": False, "slug": None, "tags": ["a"], "evil": "{{ 7 * 7 }}"})
 
 
-@pytest.fixture
-def plugin() -> Any:
+@pytest.fixture(params=sorted({_construct.HAS_TYPES, False}), ids=["text", "typed"][: 1 + _construct.HAS_TYPES])
+def plugin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the real plugin: as it is, and as before 2.19, where results are texts and every text is trusted."""
+    monkeypatch.setattr(_construct, "HAS_TYPES", request.param)
     plugin = inventory_loader.get("phala.cloud.phala")
+    if not request.param:
+        compose = plugin._compose
+        plugin._compose = lambda text, *rest: compose(trust_as_template(text), *rest)
     BaseInventoryPlugin.parse(plugin, InventoryData(), DataLoader(), "phala.yml")
     return plugin
 
@@ -68,7 +75,8 @@ def test_condition_is_met_or_not(condition: str, *, met: bool, plugin: Any) -> N
 
 @pytest.mark.parametrize("condition", ["vcpu", "name", "slug", "tags", "'true'", "1", "0", "''", "[]", "evil", "{'a': 1}"])
 def test_condition_that_is_no_boolean_is_refused(condition: str, plugin: Any) -> None:
-    with pytest.raises(AnsibleParserError, match=r"host_filters: .* returned "):
+    advice = re.escape("Write a comparison such as 'phala_is_dev is true' or '(phala_vcpu or 0) >= 4'.")
+    with pytest.raises(AnsibleParserError, match=rf"^host_filters: .* returned .*, which is not true or false\. {advice}$"):
         expressions(plugin).is_met(trust_as_template(condition), VARIABLES)
 
 
@@ -77,6 +85,18 @@ def test_condition_that_is_no_boolean_is_refused(condition: str, plugin: Any) ->
 )
 def test_condition_that_fails_is_refused(condition: str, plugin: Any) -> None:
     with pytest.raises(AnsibleParserError, match=r"host_filters: .* failed: "):
+        expressions(plugin).is_met(trust_as_template(condition), VARIABLES)
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("nothing", r"'nothing' failed: .*is undefined\. Write variables with their hostvars_prefix, such as 'phala_status'\."),
+        ("1 / 0 > 1", r"'1 / 0 > 1' failed: .*zero\. Correct it, or write a default where a value may be null\."),
+    ],
+)
+def test_failed_condition_says_what_to_do(condition: str, message: str, plugin: Any) -> None:
+    with pytest.raises(AnsibleParserError, match=f"^host_filters: {message}$"):
         expressions(plugin).is_met(trust_as_template(condition), VARIABLES)
 
 
@@ -100,7 +120,8 @@ def test_name_is_rendered(template: str, name: str, plugin: Any) -> None:
 
 @pytest.mark.parametrize("template", ["{{ nothing }}", "{{ slug[:6] }}", "{{ 1 / 0 }}"])
 def test_name_that_fails_is_refused_if_strict(template: str, plugin: Any) -> None:
-    with pytest.raises(AnsibleParserError, match=r"hostnames: .* failed: "):
+    advice = "Correct it, or write a default where a value may be null"
+    with pytest.raises(AnsibleParserError, match=rf"^hostnames: '{re.escape(template)}' failed: \S.*[^.]\. {advice}\.$"):
         expressions(plugin, strict=True).name("hostnames[0]", trust_as_template(template), VARIABLES, "web")
 
 
@@ -183,6 +204,47 @@ def test_expression_that_fails_is_a_failure(options: dict[str, Any], entry: str,
 )
 def test_null_and_empty_results_and_parts_of_a_null_are_not_failures(options: dict[str, Any], plugin: Any) -> None:
     assert expressions(plugin, **trusted(options)).construct("web", VARIABLES, Marker()).failures == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"compose": {"a": "1 / 0"}}, {"groups": {"a": "1 / 0"}}, {"keyed_groups": [{"key": "1 / 0"}]}], ids=str
+)
+def test_expression_that_fails_is_refused_if_strict(options: dict[str, Any], plugin: Any) -> None:
+    with pytest.raises(AnsibleParserError, match=r"^(compose\.a|groups\.a|keyed_groups\[0\]): '1 / 0' failed for web: .*zero"):
+        expressions(plugin, strict=True, **trusted(options)).construct("web", VARIABLES, Marker())
+
+
+@pytest.mark.parametrize("is_used", [True, False])
+def test_extra_variables_take_precedence_only_if_they_are_used(plugin: Any, *, is_used: bool) -> None:
+    plugin.set_option("use_extra_vars", is_used)
+    plugin._vars = {"name": "extra", "dev": True}
+    options = trusted({"compose": {"plain": "name", "joined": "name ~ '-1'"}, "keyed_groups": [{"key": "name"}]})
+    evaluated = expressions(plugin, **options)
+    recorder = evaluated.construct("web", VARIABLES, Marker())
+    name = "extra" if is_used else "web"
+    assert (recorder.variables, recorder.groups) == ({"plain": name, "joined": f"{name}-1"}, [f"_{name}"])
+    assert evaluated.is_met(trust_as_template("dev"), VARIABLES) is is_used
+
+
+def test_what_names_a_variable_is_looked_up_without_core(plugin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugin, "_compose", None)
+    options = {"compose": {"a": "name"}, "groups": {"on-line": "on", "off": "dev"}, "keyed_groups": [{"key": "name"}]}
+    recorder = expressions(plugin, **trusted(options)).construct("web-1", {**VARIABLES, "on": True}, Marker())
+    assert recorder == Recorder("web-1", {"a": "web"}, ["on_line", "_web"])
+
+
+@pytest.mark.parametrize(
+    ("key", "group"), [("vcpu", "n_4"), ("vcpu / 8", "n_0_5"), ("dev", "n_False"), ("slug", "n_none"), ("tags", "n_a")]
+)
+def test_key_may_have_any_type(key: str, group: str, plugin: Any) -> None:
+    keyed = {"key": trust_as_template(key), "prefix": "n", "default_value": "none"}
+    assert expressions(plugin, strict=True, keyed_groups=[keyed]).construct("web", VARIABLES, Marker()).groups == [group]
+
+
+def test_groups_are_renamed_on_their_own_and_as_parents() -> None:
+    recorder = Recorder("web", groups=["a", "b"], parents=[("a", "b")])
+    recorder.rename_groups("{}_group".format, "{}_parent".format)
+    assert (recorder.groups, recorder.parents) == (["a_group", "b_group"], [("a_parent", "b_group")])
 
 
 def trusted(options: Any) -> Any:

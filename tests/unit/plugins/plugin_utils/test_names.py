@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_this_machine
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Identity
-from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Level
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._names import (
     TakenNames,
     assign_names,
+    listed_elsewhere,
     name_from_identity,
     renamed_hosts,
     safe_host_name,
@@ -193,3 +194,16 @@ def test_who_reads_that_hosts_were_renamed(
     assert (diagnostic.level, diagnostic.text) == (level, "Renamed hosts whose names were already taken")
     assert diagnostic.subjects == tuple(f"{name} -> {name}-{str(number) * 8}" for number, name in enumerate(names))
     assert words in diagnostic.advice
+
+
+def test_plain_names_that_hosts_of_other_sources_have_are_listed() -> None:
+    wanted = {A: "web", B: "web", C: "db", cvm("d"): "one"}
+    names = {A: "web-a", B: "web-b", C: "db-c", cvm("d"): "one"}
+    (diagnostic,) = listed_elsewhere(wanted, names, {"web", "one"})
+    assert diagnostic == Diagnostic(
+        Level.WARNING,
+        "Hosts of another source have the name of a CVM, but are not that CVM",
+        subjects=("web is not web-a, web-b",),
+        advice="Use the new names in the other source.",
+    )
+    assert list(listed_elsewhere(wanted, names, {"other"})) == []
