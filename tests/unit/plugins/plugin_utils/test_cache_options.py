@@ -31,7 +31,7 @@ class Plugin:
     def load_cache_plugin(self) -> None:
         self.tries += 1
         if self.tries <= self.failures:
-            raise OSError(f"failure {self.tries}")
+            raise OSError(f"failure {self.tries}.")
 
 
 def open_with(plugin: Plugin, cache: CacheSettings) -> tuple[Any, list[Diagnostic]]:

@@ -86,6 +86,7 @@ def test_app_id_does_not_address_one_of_several_cvms() -> None:
     assert connect(GATEWAY, core(), is_only_cvm=False) == Address(f"{INSTANCE_ID}-22.gw.example.org", "gw.example.org", None)
     refusal = refused({"instance_id": None}, is_only_cvm=False)
     assert (refusal.reason, refusal.is_suspect) == ("the CVM has no instance id, and its app has other CVMs", False)
+    assert refusal.fix.startswith("Refresh")
 
 
 @pytest.mark.parametrize("name", ["instance_id", "app_id"])
@@ -169,8 +170,8 @@ def test_allowed_domain_and_those_below_it_have_an_address(domain: str) -> None:
 @pytest.mark.parametrize("domain", ["evilexample.org", "example.org.evil.org", "org", "example.com"])
 def test_domain_that_is_not_allowed_has_no_address(domain: str) -> None:
     refusal = refused({"gateway_domain": domain}, allowed_domains=("example.org",))
-    assert (refusal.is_suspect, refusal.domain) == (True, None)
-    assert "allowed_gateway_domains" in refusal.reason
+    assert (refusal.is_suspect, refusal.fix, refusal.domain, refusal.port) == (True, "", None, None)
+    assert refusal.reason == "the gateway domain is not in allowed_gateway_domains"
 
 
 @pytest.mark.parametrize(
@@ -215,6 +216,7 @@ def test_address_behind_the_gateway(address: str, below: bool) -> None:
         ({}, (True, INSTANCE_ID, "gw.example.org", 443)),
         ({"gateway_domain": "gw.org:99", "status": "stopped"}, (False, INSTANCE_ID, "gw.org", 99)),
         ({"instance_id": None}, (True, APP_ID, "gw.example.org", 443)),
+        ({"is_dev": False, "gateway_domain": "gw-1.org"}, (False, INSTANCE_ID, "gw-1.org", 443)),
         ({"gateway_enabled": False}, (False, None, None, None)),
     ],
 )
@@ -236,6 +238,7 @@ def test_refusal_knows_the_gateway_where_only_the_identifier_is_bad() -> None:
 
 def test_connection_is_kept_alive() -> None:
     arguments = group_connection(GATEWAY)["ansible_ssh_common_args"]
+    assert arguments.startswith("-o 'ProxyCommand=")
     assert arguments.endswith(f" {KEEP_ALIVE}")
 
 
@@ -275,7 +278,7 @@ def test_gateway_is_checked_with_a_ca_of_ones_own(tmp_path: Path) -> None:
     file = tmp_path / "my 'CA' 100%.pem"
     file.touch()
     words = proxy_words(group_connection(replace(GATEWAY, ca_path=str(file))))
-    assert words[-2:] == ["-CAfile", str(file).replace("%", "%%")]
+    assert words == [*proxy_words(group_connection(GATEWAY)), "-CAfile", str(file).replace("%", "%%")]
     assert proxy_words(group_connection(replace(GATEWAY, ca_path=str(tmp_path))))[-2:] == ["-CApath", str(tmp_path)]
 
 

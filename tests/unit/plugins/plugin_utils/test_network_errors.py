@@ -83,7 +83,7 @@ PASSING = [
         f"the connection failed: IncompleteRead(3 bytes read, 5 more expected). {CHECK}",
     ),
     (OSError(), f"the connection failed: OSError. {CHECK}"),
-    (OSError(101, "Network is unreachable"), f"the connection failed: Network is unreachable. {CHECK}"),
+    (OSError(101, "Network is unreachable."), f"the connection failed: Network is unreachable. {CHECK}"),
     (requests.ConnectionError(f"the key {KEY}\x1b"), f"the connection failed: the key ***?. {CHECK}"),
     (
         wrapped(ssl.SSLEOFError(8, "EOF occurred in violation of protocol")),
