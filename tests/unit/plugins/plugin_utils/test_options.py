@@ -168,10 +168,10 @@ def test_defaults(read: Callable[..., Settings], path: Path) -> None:
         ({"hostnames": ["vm_uuid"]}, "hostnames", ("vm_uuid",)),
         ({"hostnames": ["phala_vm_uuid", "name"]}, "hostnames", ("vm_uuid", "name")),
         ({"hostnames": "{{ name }}, {{ region }}"}, "hostnames", ("{{ name }}, {{ region }}",)),
-        ({"hostvars_prefix": "cvm_", "hostnames": ["cvm_name"]}, "prefix", "cvm_"),
+        ({"hostvars_prefix": "Cvm_a0_", "hostnames": ["Cvm_a0_name"]}, "prefix", "Cvm_a0_"),
         ({"hostvars_prefix": ""}, "prefix", ""),
         ({"hostvars_prefix": None}, "prefix", "phala_"),
-        ({"hostvars_suffix": "_1"}, "suffix", "_1"),
+        ({"hostvars_suffix": "_aZ1"}, "suffix", "_aZ1"),
         ({"group": "cvms"}, "group", "cvms"),
         ({"group": "region"}, "group", "region"),
         ({"group": "app_x"}, "group", "app_x"),
@@ -181,6 +181,13 @@ def test_defaults(read: Callable[..., Settings], path: Path) -> None:
         ({"connect_with": "none"}, "gateway", None),
         ({"connect_with": "none", "ssh_port": 2222}, "reach.ssh_port", 2222),
         ({"gateway_domain": "gw.example.org:8443"}, "gateway.domain", "gw.example.org:8443"),
+        (
+            {"gateway_domain": "gw.example.org:1", "allowed_gateway_domains": ["Example.org", "b.org"]},
+            "gateway.allowed_domains",
+            ("example.org", "b.org"),
+        ),
+        ({"gateway_openssl": "openssl3"}, "gateway.openssl", "openssl3"),
+        ({"gateway_openssl": "/bin/openssl3"}, "gateway.openssl", "/bin/openssl3"),
         ({"gateway_port": 8443}, "gateway.port", 8443),
         ({"gateway_validate_certs": False}, "gateway.validate_certs", False),
         ({"gateway_ca_path": "/dev/null"}, "gateway.ca_path", "/dev/null"),
@@ -191,6 +198,11 @@ def test_defaults(read: Callable[..., Settings], path: Path) -> None:
         ({"compose": {"a": "b"}}, "constructed.compose", {"a": "b"}),
         ({"groups": {"a": "b"}}, "constructed.groups", {"a": "b"}),
         ({"keyed_groups": [{"key": "a"}]}, "constructed.keyed_groups", [{"key": "a"}]),
+        (
+            {"keyed_groups": [{"key": "a", "parent_group": "all"}]},
+            "constructed.keyed_groups",
+            [{"key": "a", "parent_group": "all"}],
+        ),
         ({"cache": True}, "cache", CacheSettings(enabled=True, timeout=3600, stale=0)),
         ({"cache": True, "cache_timeout": 10, "cache_stale": 99}, "cache", CacheSettings(enabled=True, timeout=10, stale=99)),
         ({"host_filters": ["a", "b"]}, "host_filters", ("a", "b")),
@@ -216,7 +228,64 @@ def test_api_version_may_be_written_without_quotes(version: str, quote: str, rea
     assert read(f"plugin: phala.cloud.phala\napi_version: {quote}{version}{quote}\n").api.version == version
 
 
+@pytest.mark.parametrize(
+    ("text", "setting", "value"),
+    [
+        ("ssh_user: 0x1f", "gateway.ssh_user", "0x1f"),
+        ("host_filters: [1_000]", "host_filters", ("1_000",)),
+        ("filters: {node: 0x1f}", "queries", ({"node": ("0x1f",)},)),
+        ("include_filters: [{node: 0x1f}]", "queries", ({"node": ("0x1f",)},)),
+        ("exclude_filters: [{node: 0x1f}]", "excludes", ({"node": ("0x1f",)},)),
+        ("timeout: 0x1f", "api.timeout", 31),
+    ],
+)
+def test_number_of_a_text_option_is_used_as_it_is_written(
+    text: str, setting: str, value: Any, read: Callable[..., Settings]
+) -> None:
+    assert setting_of(read(f"plugin: phala.cloud.phala\n{text}\n"), setting) == value
+
+
+def test_path_of_openssl_is_relative_to_the_file(read: Callable[..., Settings], home: Path) -> None:
+    for written, path in (("bin/openssl", home / "bin/openssl"), ("~/openssl", home / "openssl")):
+        assert setting_of(read({"gateway_openssl": written}), "gateway.openssl") == str(path)
+
+
 # The key and the URL
+
+
+TWO_ACCOUNTS: Mapping[str, Any] = {
+    "accounts": [{"name": "a", "api_key": "phak_of-account-a"}, {"name": "b", "api_key": "{{ key }}"}]
+}
+
+
+@pytest.mark.parametrize("url", [None, "https://phala.example.org/v1"])
+def test_accounts_have_their_keys_and_the_url_of_the_environment(
+    url: str | None, read: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", url or "")
+    settings = read(TWO_ACCOUNTS, extra_vars={"key": "phak_of-account-b"})
+    assert settings.accounts == (
+        Account("a", url or DEFAULT_URL, "phak_of-account-a", "accounts[0].api_key"),
+        Account("b", url or DEFAULT_URL, "phak_of-account-b", "accounts[1].api_key"),
+    )
+    assert settings.diagnostics == ()
+
+
+def test_key_is_masked_wherever_it_was_seen(read: Callable[..., Settings], problems: Callable[..., list[str]]) -> None:
+    seen = [KEY, "phak_of-account-a", "phak_of-account-b"]
+    extra_vars = {"key": seen[-1]}
+    assert not [key for key in seen if key in read(TWO_ACCOUNTS, extra_vars=extra_vars).mask(" ".join(seen))]
+    assert read({}).mask("None XXXX") == "None XXXX"
+    seen.append("phak_of-the-file")
+    beside, group = problems({**TWO_ACCOUNTS, "api_key": seen[-1], "group": " ".join(seen)}, extra_vars=extra_vars)
+    assert not [key for key in seen if key in group + beside]
+    assert (beside.split()[0], group.split()[0]) == ("api_key:", "group:")
+
+
+@pytest.mark.parametrize(("accounts", "named"), [("a", "accounts"), ([None], "accounts[0]"), ([{"name": "a"}], "accounts[0]")])
+def test_accounts_that_cannot_be_used_are_named(accounts: Any, named: str, problems: Callable[..., list[str]]) -> None:
+    (problem,) = problems({"accounts": accounts})
+    assert problem.startswith(f"{named}: ")
 
 
 def test_url_of_the_environment(read: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +390,9 @@ def test_profile_is_that_of_the_environment_else_of_the_working_folder_else_the_
         settings = read({})
         url = PROFILES[name].get("api_prefix", DEFAULT_URL) if name else DEFAULT_URL
         assert (account(settings).key, account(settings).url) == (environment or f"phak_{name}", url)
-        assert bool(settings.diagnostics) is (project in ("[profile]", "profile = "))
+        text = f"{home / 'phala.yml'}: the profile's base URL is not used for the key from PHALA_CLOUD_API_KEY: "
+        warned = [(diagnostic.level, diagnostic.text.startswith(text)) for diagnostic in settings.diagnostics]
+        assert warned == [(Level.WARNING, True)] * (project in ("[profile]", "profile = "))
     else:
         (problem,) = problems({})
         assert str(home / ("phala.toml" if variable is None else ".phala-cloud")) in problem
@@ -509,7 +580,7 @@ def test_environment_may_hold_templates(read: Callable[..., Settings], monkeypat
         ({"include_filters": ["region"]}, ["include_filters[0]", "dictionary", "'region'"]),
         ({"exclude_filters": [None]}, ["exclude_filters[0]", "dictionary"]),
         ({"exclude_filters": [{"search": "a"}]}, ["exclude_filters[0].search", "service can search"]),
-        ({"host_filters": [{"a": "b"}]}, ["host_filters[0]", "condition"]),
+        ({"host_filters": [{"a": "b"}]}, ["host_filters[0]", " a Jinja2 condition such as 'phala_vcpu >= 4',"]),
         ({"page_size": 500}, ["page_size", "500", "1 to 100"]),
         ({"page_size": 0}, ["page_size", "0", "1 to 100"]),
         ({"page_size": "many"}, ["page_size", "whole number", "'many'"]),
@@ -533,32 +604,44 @@ def test_environment_may_hold_templates(read: Callable[..., Settings], monkeypat
         ({"hostnames": ["zzz"]}, ["hostnames", "'zzz'", "vm_uuid"]),
         ({"hostnames": ["cvm_name"]}, ["hostnames", "'cvm_name'"]),
         ({"hostnames": []}, ["hostnames", "empty"]),
-        ({"hostnames": [""]}, ["hostnames[0]"]),
+        ({"hostnames": [""]}, ["hostnames[0]", " a core variable's name or a Jinja2 template"]),
+        ({"hostnames": ["{{"]}, ["hostnames: '{{' is not a Jinja2 template"]),
         ({"hostvars_prefix": "a-b"}, ["hostvars_prefix", "'a-b'"]),
-        ({"hostvars_prefix": "1"}, ["hostvars_prefix", "'1'"]),
+        ({"hostvars_prefix": "1"}, ["hostvars_prefix", "'1'", "and do not begin with a digit or 'ansible_'."]),
         ({"hostvars_prefix": "ansible_"}, ["hostvars_prefix", "'ansible_'"]),
         ({"hostvars_suffix": "-"}, ["hostvars_suffix", "'-'"]),
-        ({"group": "all"}, ["group", "'all'"]),
+        ({"group": "all"}, ["group", "'all'", "and not 'all', 'ungrouped', '_meta' or a name of this machine."]),
         ({"group": "ungrouped"}, ["group", "'ungrouped'"]),
         ({"group": "_meta"}, ["group", "'_meta'"]),
         ({"group": "my-cvms"}, ["group", "'my-cvms'"]),
         ({"group": "1st"}, ["group", "'1st'"]),
         ({"group": ""}, ["group", "''"]),
-        ({"group": "region_US_WEST_1"}, ["group", "'region_US_WEST_1'", "group_by"]),
+        ({"group": "region_US_WEST_1"}, ["group", "'region_US_WEST_1'", "Choose another name, or set group_prefix."]),
         ({"group": "x_status_running", "group_prefix": "x_"}, ["group", "'x_status_running'"]),
         ({"group_by": ["region", "zone"]}, ["group_by", "'zone'"]),
         ({"group_by": ["regions"]}, ["group_by", "'regions'", "'region'"]),
         ({"connect_with": "ssh"}, ["connect_with", "'ssh'", "gateway", "none"]),
-        ({"gateway_domain": "https://gw.example.org"}, ["gateway_domain", "'https://gw.example.org'"]),
+        ({"gateway_domain": "https://gw.example.org"}, ["'gateway.example.org' or 'gateway.example.org:8443'."]),
         ({"gateway_domain": "gw.example.org:port"}, ["gateway_domain"]),
         ({"gateway_domain": "gw example"}, ["gateway_domain"]),
+        ({"gateway_domain": "gw.org", "allowed_gateway_domains": "example.org"}, ["'gw.org' is not in allowed_gateway_domains."]),
+        *(
+            ({"allowed_gateway_domains": [domain]}, [f"allowed_gateway_domains[0]: '{domain}' is not a domain without port"])
+            for domain in ("*.example.org", "example.org:1")
+        ),
+        ({"allowed_gateway_domains": [["a"]]}, ["allowed_gateway_domains[0]", " a domain such as 'example.org'"]),
+        ({"gateway_openssl": "{{ a }}"}, ["gateway_openssl: '{{ a }}' looks like a template"]),
         ({"gateway_domain": "-oProxyCommand=x"}, ["gateway_domain"]),
         ({"gateway_domain": "{{ empty }}"}, ["gateway_domain", "empty text"]),
         ({"gateway_domain": "{{ nothing }}"}, ["gateway_domain", "'nothing' is undefined"]),
         ({"keyed_groups": [{"prefix": "a"}]}, ["keyed_groups[0]", "key"]),
         ({"keyed_groups": ["phala_region"]}, ["keyed_groups[0]", "key"]),
         ({"keyed_groups": {"key": "a"}}, ["keyed_groups", "list"]),
-        ({"compose": {"a": 1}}, ["compose.a", "quotes"]),
+        ({"compose": {"a": 1}}, ["compose.a", "got 1. Write it in quotes."]),
+        ({"compose": {"a": "b c"}}, ["compose.a: 'b c' is not a Jinja2 expression"]),
+        ({"compose": {"a-b": "c"}}, ["compose: 'a-b'"]),
+        ({"groups": {"phala_gateway": "c"}}, ["groups: 'phala_gateway' is reserved"]),
+        ({"keyed_groups": [{"key": "a", "parent_group": "phala_gateway"}]}, ["keyed_groups[0].parent_group: 'phala_gateway'"]),
         ({"compose": "a"}, ["compose", "dictionary"]),
         ({"groups": {"a": 1}}, ["groups.a", "quotes"]),
         # The URL

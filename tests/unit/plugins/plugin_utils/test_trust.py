@@ -183,5 +183,7 @@ def test_key_that_can_be_a_template_is_published_wherever_core_keeps_its_mark(va
 
 
 def test_marks_are_taken_off_for_names() -> None:
-    assert plain(wrap_var("{{ x }}")).__class__ is str
-    assert plain(wrap_var("{{ x }}")) == "{{ x }}"
+    for marked in (wrap_var("{{ x }}"), trust_as_template("{{ x }}")):
+        assert (plain(marked), plain(marked).__class__) == ("{{ x }}", str)
+    unmarked = "x"
+    assert plain(unmarked) is unmarked
