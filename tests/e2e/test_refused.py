@@ -137,7 +137,7 @@ def test_every_connection_plugin_gets_an_address_that_nothing_resolves(project: 
     find_spec("ansible.plugins.connection.paramiko_ssh") is None, reason="ansible-core 2.21 and later have no paramiko connection"
 )
 def test_paramiko_reaches_nobody_else(project: Project, cloud: Cloud) -> None:
-    project.client.environment.update(ANSIBLE_HOST_KEY_CHECKING="false")
+    project.client.environment.update(ANSIBLE_HOST_KEY_CHECKING="false", ANSIBLE_TIMEOUT="15")
     paramiko = ("-e", "ansible_connection=paramiko_ssh")
     by_name = (*paramiko, "-e", f"ansible_host={REFUSED}", "-e", "ansible_ssh_common_args=-C")
     assert project.play(REFUSED, arguments=by_name).told == {REFUSED: "stranger"}

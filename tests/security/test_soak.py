@@ -13,6 +13,7 @@ from typing import Final
 
 import pytest
 
+from ansible_collections.phala.cloud.plugins.plugin_utils import _patience
 from ansible_collections.phala.cloud.tests.loading import load
 from ansible_collections.phala.cloud.tests.simulator import Simulator
 from ansible_collections.phala.cloud.tests.simulator.faults import (
@@ -65,8 +66,14 @@ def fail_a_part(simulator: Simulator, seed: int) -> None:
 
 @pytest.mark.parametrize("runs", [30, pytest.param(500, marks=pytest.mark.slow)])
 def test_whoever_succeeds_has_the_whole_fleet(
-    project: Project, simulator: Simulator, record_testsuite_property: Callable[[str, object], None], runs: int
+    project: Project,
+    simulator: Simulator,
+    record_testsuite_property: Callable[[str, object], None],
+    monkeypatch: pytest.MonkeyPatch,
+    runs: int,
 ) -> None:
+    monkeypatch.setattr(_patience, "BACKOFF_FACTOR", 0.02)  # how long it waits says nothing about what it reads
+    monkeypatch.setattr(_patience, "JITTER", 0.02)
     source = project.write(timeout=10, retries=3)
     whole = load([source]).assert_whole().text
     simulator.clear()

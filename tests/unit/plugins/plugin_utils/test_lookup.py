@@ -36,6 +36,7 @@ except ImportError:  # before 2.19 every text is trusted
         return isinstance(value, str)
 
 
+SETTINGS: Mapping[str, Any] = {"suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]}
 HOST = "web-1"
 MAGIC = {"inventory_hostname": HOST, "inventory_hostname_short": HOST, "group_names": ["phala"]}
 # What Jinja2, Python or core use for something else; with an empty hostvars_prefix the API may call a field so.
@@ -189,8 +190,19 @@ def as_seen(value: Any) -> Any:
 
 
 @given(case=cases(), strict=st.booleans(), use_extra_vars=st.booleans())
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, **SETTINGS)
 def test_lookup_and_rendering_agree(case: tuple[Any, ...], strict: bool, use_extra_vars: bool, plugin: Any) -> None:
+    assert_agreement(case, strict, use_extra_vars, plugin)
+
+
+@pytest.mark.slow
+@given(case=cases(), strict=st.booleans(), use_extra_vars=st.booleans())
+@settings(max_examples=4000, **SETTINGS)
+def test_lookup_and_rendering_agree_in_many_cases(case: tuple[Any, ...], strict: bool, use_extra_vars: bool, plugin: Any) -> None:
+    assert_agreement(case, strict, use_extra_vars, plugin)
+
+
+def assert_agreement(case: tuple[Any, ...], strict: bool, use_extra_vars: bool, plugin: Any) -> None:
     variables, options, extra = case
     known, _left_out = Marker().mark_variables(variables)
     known.update(MAGIC)
@@ -212,7 +224,7 @@ def trusted(value: Any) -> Any:
 
 
 @given(variables=VARIABLES, data=st.data())
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, **SETTINGS)
 def test_what_is_looked_up_has_the_type_and_mark_of_what_is_rendered(
     variables: dict[str, Any], data: st.DataObject, plugin: Any
 ) -> None:
