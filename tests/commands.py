@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-HANDED_ON = ("COVERAGE_", "ANSIBLE_COLLECTIONS_PATH", "PHALA_CLOUD_")
+HANDED_ON = ("ANSIBLE_COLLECTIONS_PATH", "PHALA_CLOUD_")
 SECONDS = 300  # after which a command hangs, also on a busy machine
 
 
