@@ -7,7 +7,7 @@ NOX := .venv/bin/python -m nox
 export XDG_CACHE_HOME := $(CURDIR)/.nox/cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow matrix devel pythons style lint package sanity pages docs build release publish bench fuzz mutants clean
+.PHONY: help demo test guides slow matrix devel pythons style lint package sanity pages docs build release publish bench fuzz mutants clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -21,8 +21,12 @@ demo: .venv/ready ## see it work, against a stand-in service; LIVE=1 lists your 
 test: .venv/ready ## run the tests on the newest and the oldest ansible-core that the Pythons here allow; ARGS="-k names" or ARGS=path/to/test_file.py
 	@$(NOX) --tags test -- $(ARGS)
 
-slow: .venv/ready ## run the tests that `make test` leaves out because they take long; NEWEST=1 on the newest ansible-core alone
+guides: .venv/ready ## follow all pages and playbooks through a gateway to real SSH servers, on the newest ansible-core
+	@$(NOX) --tags newest -- tests/docs tests/e2e $(ARGS)
+
+slow: .venv/ready ## run the models, the soak tests and the official CLI, then `make mutants`; only tests with NEWEST=1 (newest ansible-core) or ARGS
 	@$(NOX) --tags $(if $(NEWEST),newest,test) -- -m slow $(ARGS)
+	@$(if $(NEWEST)$(ARGS),,$(NOX) --sessions mutants)
 
 matrix: .venv/ready ## run unit and integration tests on each supported ansible-core, with its oldest and newest Python
 	@$(NOX) --tags $(if $(REST),rest,matrix) -- $(ARGS)

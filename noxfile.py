@@ -23,10 +23,23 @@ from tests.tools.package_index import find_pip_settings, pip_configuration, uv_v
 ROOT = Path(__file__).parent
 REQUIREMENTS = "tests/requirements"
 COVERING_TESTS = ("tests/unit", "tests/integration", "tests/security")
+# Of the pages, what starts few commands; and one login through the gateway. `make guides` runs all.
+QUICK_TESTS = (
+    *(
+        f"tests/docs/test_{subject}.py"
+        for subject in ("development", "filtering", "generated", "glossary", "links", "messages", "plugin_documentation")
+    ),
+    "tests/docs/test_pages.py::test_page_is_true_when_followed_word_for_word[README.md]",
+    "tests/e2e/test_choices.py::test_the_gateway_that_the_api_names_wins",
+)
 MATRIX_TESTS = ("tests/unit/plugins", "tests/integration")
+# For a second Python: what the inventory holds, and what is read from files, the network and the cache.
+PYTHON_TESTS = (
+    "tests/unit/plugins",
+    *(f"tests/integration/test_{subject}.py" for subject in ("cache", "commands", "failures", "variables", "whole_inventory")),
+)
 HOSTILE_TESTS = ("tests/security/test_hostile_text.py", "tests/security/test_outputs.py")
-WIRE_TESTS = ("tests/security/test_faults.py", "tests/security/test_transport.py")
-PLAYING_TESTS = ("tests/docs", "tests/e2e")
+WIRE_TESTS = tuple(f"tests/security/test_{subject}.py" for subject in ("faults", "odd_json", "soak", "transport", "whole_fleet"))
 REACHING_TESTS = ("tests/e2e/test_refused.py", "tests/e2e/test_restart.py")
 WITH_VALUE = ("-k", "-m", "-n", "-p", "-o", "-r", "-W")  # options of pytest that an argument follows
 NO_TESTS = 5  # the exit status of pytest
@@ -106,7 +119,7 @@ PAIRS = list(make_pairs())
 NEWEST = PAIRS[-1]
 PROSE_PYTHON = [python for python in PYTHONS if python != "3.15"][-1]  # proselint does not run on Python 3.15 yet
 WITH_OLDEST_REQUESTS = PAIRS[1:2]
-WITH_COMMANDS = {pair.core: pair for pair in PAIRS}.values()  # a command is ansible-core's, whatever the Python
+WITH_ALL = {pair.core: pair for pair in (*PAIRS, PAIRS[0])}.values()  # for each core one pair: a second Python changes little
 WITH_PARAMIKO = [pair for pair in PAIRS if pair.core == "2.20"][-1:]  # the last that has the connection, which 2.18 changed
 # 2.19 changed which text is run as a template, 2.22 which text is shown; the first and the last pair run all tests.
 WITH_HOSTILE_TEXT = {pair.core: pair for pair in reversed(PAIRS) if pair.core in ("2.18", "2.19", "2.22")}.values()
@@ -126,16 +139,18 @@ def test_on(pair: Pair) -> Callable[[nox.Session], None]:
         elif pair == PAIRS[0]:
             add_posix_collection(session, pair)
             ignored = (f"--ignore={test}" for test in WIRE_TESTS)  # no matter of ansible-core
-            run_tests(session, *MATRIX_TESTS, "tests/security", *REACHING_TESTS, *ignored)
+            run_tests(session, *MATRIX_TESTS, "tests/security", *ignored)
         elif pair in WITH_OLDEST_REQUESTS:
+            add_posix_collection(session, pair)
             session.install(*Path("requirements.txt").read_text(encoding="utf-8").replace(">=", "==").split())
-            run_tests(session, *MATRIX_TESTS, *WIRE_TESTS)
+            run_tests(session, *MATRIX_TESTS, *WIRE_TESTS, *REACHING_TESTS, commands=pair in WITH_ALL)
         elif pair in WITH_PARAMIKO:
             add_posix_collection(session, pair)
             run_tests(session, *MATRIX_TESTS, *REACHING_TESTS)
         else:
             hostile = HOSTILE_TESTS if pair in WITH_HOSTILE_TEXT else ()
-            run_tests(session, *MATRIX_TESTS, *hostile, commands=pair in WITH_COMMANDS)
+            tests = MATRIX_TESTS if pair in WITH_ALL else PYTHON_TESTS
+            run_tests(session, *tests, *hostile, commands=pair in WITH_ALL)
 
     return session
 
@@ -201,13 +216,11 @@ def link_checkout(session: nox.Session, pair: Pair) -> None:
 
 
 def measure_coverage(session: nox.Session) -> None:
-    """Run all tests; what they cover of plugins/, in this process and in those that they start, must suffice."""
+    """Run the tests; what they cover of plugins/, without the commands that they start, must suffice."""
     session.run("coverage", "erase")
-    run_tests(session, *COVERING_TESTS, runner=("coverage", "run", "-m", "pytest"))
+    run_tests(session, *COVERING_TESTS, *QUICK_TESTS, runner=("coverage", "run", "-m", "pytest"))
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
-    # Playbooks start dozens of processes, and say nothing about plugins/ that the others do not.
-    run_tests(session, *PLAYING_TESTS)
 
 
 def run_tests(session: nox.Session, *folders: str, runner: Sequence[str] = ("pytest",), commands: bool = True) -> None:
@@ -391,8 +404,8 @@ def built_tarball() -> str:
     return f"{galaxy['namespace']}-{galaxy['name']}-{galaxy['version']}.tar.gz"
 
 
-def sanity_on(pair: Pair) -> Callable[[nox.Session], None]:
-    """Make the session that lets ansible-test judge what users install, and on the newest ansible-core the tests too."""
+def sanity_on(pair: Pair, *, whole: bool = False) -> Callable[[nox.Session], None]:
+    """Make the session that lets ansible-test judge what users install, and run tests on the newest; the whole has all tests."""
 
     def session(session: nox.Session) -> None:
         install(session, f"ansible-core-{pair.core}", "test", "lint")
@@ -403,10 +416,10 @@ def sanity_on(pair: Pair) -> Callable[[nox.Session], None]:
             script = home / f".ansible/test/cache/get_pip_{version}.py"
             script.parent.mkdir(parents=True, exist_ok=True)
             script.write_text("import ensurepip\nensurepip.bootstrap(default_pip=True)\n", encoding="utf-8")
-        thorough = pair in (NEWEST, DEVEL)
-        tests = (("units", "tests/unit/plugins/"), ("integration", "inventory_phala")) if thorough else ()
-        with copied_checkout(*(() if thorough else ("tests",))) as collection, session.chdir(collection):
-            for command in (("sanity",), *tests):
+        units = "tests/unit/plugins/" if whole else "tests/unit/plugins/inventory/"
+        tests = (("units", units), ("integration", "inventory_phala")) if whole or pair == NEWEST else ()
+        with copied_checkout() as collection, session.chdir(collection):
+            for command in (("sanity", *(() if whole else ("--exclude", "tests/"))), *tests):
                 session.run("ansible-test", *command, "--local", "--python", pair.python)
 
     return session
@@ -420,10 +433,11 @@ def require_packages_of_index(environment: Path) -> None:
         requirements.write_text(text, encoding="utf-8")
 
 
-nox.session(
-    sanity_on(DEVEL), name="sanity-devel", python=PYTHONS[DEVEL.python], venv_params=["--seed"], tags=["devel"], default=False
-)
-for pair in reversed({pair.core: pair for pair in (*PAIRS, PAIRS[0])}.values()):
+for pair, name, tag in ((DEVEL, "sanity-devel", "devel"), (NEWEST, "sanity-whole", "sanity-rest")):
+    nox.session(
+        sanity_on(pair, whole=True), name=name, python=PYTHONS[pair.python], venv_params=["--seed"], tags=[tag], default=False
+    )
+for pair in reversed(WITH_ALL):
     nox.session(
         sanity_on(pair),
         name=f"sanity-{pair}",
@@ -452,14 +466,14 @@ def live_in(session: nox.Session) -> Path:
 
 
 @contextlib.contextmanager
-def copied_checkout(*without: str) -> Iterator[Path]:
-    """Copy what git holds or would take, without these folders; ansible-test sees nothing through a link."""
+def copied_checkout() -> Iterator[Path]:
+    """Copy what git holds or would take; ansible-test sees nothing through a link."""
     command = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0")
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "ansible_collections/phala/cloud")
         for name in names:
-            if Path(name).is_file() and Path(name).parts[0] not in without:
+            if Path(name).is_file():
                 (copy / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(name, copy / name)
         yield copy

@@ -85,6 +85,13 @@ def test_table_of_tests_names_folders_that_exist() -> None:
     assert [folder for folder, _tests in listed if not (ROOT / folder.strip("`")).is_dir()] == []
 
 
+def test_table_of_targets_names_those_of_the_makefile() -> None:
+    targets = set(re.findall(r"^(\w+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    listed = {target.strip("`").split()[1] for target, *_others in rows(PAGE, "Target")}
+    assert listed <= targets
+    assert {"test", "guides", "slow", "matrix"} <= listed
+
+
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.name)
 def test_page_names_the_version_that_is_built(page: Path) -> None:
     version = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"]

@@ -70,3 +70,11 @@ def test_publishing_is_a_dry_run_unless_asked_otherwise(dry_run: str, published:
     command = ["make", "--dry-run", "publish", *dry_run.split()]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert ("--dry-run" not in printed) == published
+
+
+@pytest.mark.parametrize(("arguments", "ends_with_mutants"), [("", True), ("NEWEST=1", False), ("ARGS=x", False)])
+def test_slow_tests_end_with_the_mutants_unless_some_are_chosen(arguments: str, ends_with_mutants: bool) -> None:
+    command = ["make", "--dry-run", "slow", *arguments.split()]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "-m slow" in printed
+    assert ("--sessions mutants" in printed) == ends_with_mutants
