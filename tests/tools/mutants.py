@@ -40,10 +40,12 @@ from mutmut.state import state
 COLLECTION = Path("ansible_collections/phala/cloud")
 HELPERS = COLLECTION / "plugins/plugin_utils"
 UNIT_TESTS = COLLECTION / "tests/unit/plugins/plugin_utils"
+PACKAGE = str(HELPERS).replace("/", ".")
 INTEGRATION_TESTS = (str(COLLECTION / "tests/integration"), "-m", "not slow and not command")  # commands take too long
+MOST_SECONDS = 30  # of tests for each mutant
 LEAST = 85  # percent
 NO_TEST = -1
-CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 FORK = multiprocessing.get_context("fork")
 PYTEST = ("-p", "no:cacheprovider", "-p", "no:unraisableexception", "--tb=native", "--basetemp")  # the second collects garbage
 
@@ -61,12 +63,13 @@ def main() -> int:
     tests = [[str(UNIT_TESTS / name) for name in settings["tests"].get(helper, [f"test{helper}.py"])] for helper in helpers]
     survivors: list[str] = []
     too_few = []
-    for helper, (count, left) in zip(helpers, run_all(helpers, tests), strict=True):
+    for helper, (count, left) in zip(helpers, run_all([[helper] for helper in helpers], tests), strict=True):
         rate = 100 * (count - len(left)) // count if count else 100
         print(f"{helper}: {count - len(left)} of {count} killed, {rate} %")
-        print("".join(f"    {name}: {explain(helper, change, settings['reasons'])}\n" for name, change in left.items()), end="")
+        for mutant, change in left.items():
+            print(f"    {mutant}: {explain(helper, change, settings['reasons'])}")
         sys.stdout.flush()
-        survivors += [f"{helper}.{name}" for name in left]
+        survivors += left
         too_few += [helper] if rate < LEAST else []
     size = (0 if arguments.helpers else 200) if arguments.sample is None else arguments.sample
     if size and survivors:
@@ -78,40 +81,39 @@ def main() -> int:
 
 def try_integration_tests(sample: Sequence[str]) -> None:
     """Show which of these survivors the integration tests kill."""
-    chosen: dict[str, list[str]] = {}
-    for helper, _dot, name in sorted(text.partition(".") for text in sample):
-        chosen.setdefault(helper, []).append(name)
-    results = run_all(list(chosen), [INTEGRATION_TESTS] * len(chosen), list(chosen.values()))
-    left = [f"{helper}.{name}" for helper, (_count, names) in zip(chosen, results, strict=True) for name in names]
+    shares = [sorted(sample[core::CORES]) for core in range(min(CORES, len(sample)))]
+    helpers = [sorted({mutant.partition(".")[0] for mutant in share}) for share in shares]
+    left = [mutant for _count, found in run_all(helpers, [INTEGRATION_TESTS] * len(shares), shares) for mutant in found]
     print(f"Of a sample of {len(sample)} survivors, the integration tests kill {len(sample) - len(left)}. These are left:")
-    print("".join(f"    {name}\n" for name in left), end="")
+    print("".join(f"    {mutant}\n" for mutant in sorted(left)), end="")
 
 
 def run_all(
-    helpers: Sequence[str], tests: Sequence[Sequence[str]], mutants: Sequence[Sequence[str]] | None = None
+    helpers: Sequence[Sequence[str]], tests: Sequence[Sequence[str]], mutants: Sequence[Sequence[str]] | None = None
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Run the tests of each helper, in as many processes as there are cores."""
+    """Run each selection of tests on its helpers, in as many processes as there are cores."""
     with ProcessPoolExecutor(CORES, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
         yield from pool.map(run, helpers, tests, mutants or itertools.repeat(()))
 
 
-def run(helper: str, tests: Sequence[str], mutants: Sequence[str]) -> tuple[int, dict[str, str]]:
-    """Run the tests on these mutants of the helper, or on all. Return how many there are, and how the survivors differ."""
-    path = HELPERS / f"{helper}.py"
-    source = path.read_text(encoding="utf-8")
-    mutated = mutate_file_contents(str(path), source)
-    runs = Runs(f"{path.with_suffix('')}".replace("/", "."), mutants or mutated.mutant_names)
+def run(helpers: Sequence[str], tests: Sequence[str], mutants: Sequence[str]) -> tuple[int, dict[str, str]]:
+    """Run the tests on these mutants of the helpers, or on all. Return how many there are, and how the survivors differ."""
+    sources = {helper: (HELPERS / f"{helper}.py").read_text(encoding="utf-8") for helper in helpers}
+    mutated = {helper: mutate_file_contents(f"{HELPERS}/{helper}.py", source) for helper, source in sources.items()}
+    runs = Runs(mutants or [f"{helper}.{name}" for helper in helpers for name in mutated[helper].mutant_names])
     if not runs.mutants:
         return 0, {}
-    replace_file(path, mutated.code)
+    for helper in helpers:
+        replace_file(HELPERS / f"{helper}.py", mutated[helper].code)
     try:
         with contextlib.redirect_stdout(io.StringIO()) as shown:
-            ended = pytest.main([*PYTEST, str(Path(helper).absolute()), *tests], plugins=[runs])
+            ended = pytest.main([*PYTEST, str(Path(f"tests-{os.getpid()}").absolute()), *tests], plugins=[runs])
     finally:
-        replace_file(path, source)
+        for helper, source in sources.items():
+            replace_file(HELPERS / f"{helper}.py", source)
     if ended != pytest.ExitCode.OK:
-        raise RuntimeError(f"The tests of {helper} fail without a mutant: {shown.getvalue()}")
-    return len(runs.mutants), {name: difference(mutated, name) for name in runs.survivors}
+        raise RuntimeError(f"The tests of {', '.join(helpers)} fail without a mutant: {shown.getvalue()}")
+    return len(runs.mutants), {mutant: difference(mutated, mutant) for mutant in runs.survivors}
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -124,8 +126,7 @@ def replace_file(path: Path, text: str) -> None:
 class Runs:
     """A plugin of pytest that runs each collected test on the mutants that it can reach, instead of once."""
 
-    def __init__(self, module: str, mutants: Sequence[str]) -> None:
-        self.module = module
+    def __init__(self, mutants: Sequence[str]) -> None:
         self.mutants = mutants
         self.survivors: list[str] = []
         self.failures: list[str] = []
@@ -149,7 +150,9 @@ class Runs:
         for mutant in self.mutants:
             tests = reached.get(mutant.partition("__mutmut_")[0], {})
             order = sorted(tests, key=lambda index: (-kills[index], tests[index]))
-            killer = in_fork(partial(self.find_killer, mutant, session.items, order), 5 + 10 * sum(tests.values()))
+            spent = itertools.accumulate(tests[index] for index in order)
+            within = [index for index, seconds in zip(order, spent, strict=True) if seconds < MOST_SECONDS]
+            killer = in_fork(partial(self.find_killer, mutant, session.items, within), 5 + 10 * sum(tests.values()))
             if killer == NO_TEST:
                 self.survivors.append(mutant)
             kills[killer] += 1
@@ -163,13 +166,13 @@ class Runs:
             start = time.monotonic()
             item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
             for function in state()._stats:
-                reached[function.rpartition(".")[2]][index] = time.monotonic() - start
+                reached[function.removeprefix(f"{PACKAGE}.")][index] = time.monotonic() - start
             state()._stats.clear()
         return "\n".join(self.failures) or dict(reached)
 
     def find_killer(self, mutant: str, items: Sequence[pytest.Item], order: Sequence[int]) -> int:
         """Return the first test that fails."""
-        set_mutant_under_test(f"{self.module}.{mutant}")
+        set_mutant_under_test(f"{PACKAGE}.{mutant}")
         for index in order:
             items[index].ihook.pytest_runtest_protocol(item=items[index], nextitem=None)
             if self.failures:
@@ -202,11 +205,12 @@ def in_fork(call: Callable[[], object], seconds: float) -> Any:
         process.join()
 
 
-def difference(mutated: MutatedFile, name: str) -> str:
+def difference(mutated: Mapping[str, MutatedFile], mutant: str) -> str:
     """Return the lines of the mutant that differ, as they were and as they are."""
-    lines = mutated.code.splitlines()
+    helper, _dot, name = mutant.partition(".")
+    lines = mutated[helper].code.splitlines()
     original = f"{name.partition('__mutmut_')[0]}__mutmut_orig"
-    spans = [mutated.line_span_by_function_name[function] for function in (original, name)]
+    spans = [mutated[helper].line_span_by_function_name[function] for function in (original, name)]
     before, after = ([line.replace(original, name) for line in lines[span.start - 1 : span.end]] for span in spans)
     changes = itertools.islice(difflib.unified_diff(before, after, n=0, lineterm=""), 2, None)
     return " -> ".join(line[1:].strip() for line in changes if not line.startswith("@@"))

@@ -136,6 +136,7 @@ def test_route_is_shown_without_the_proxy() -> None:
         ("http://alice:s3cr3t@proxy.example", "alice:s3cr3t failed, s3cr3t too", "*** failed, *** too"),
         ("http://alice:s3%23cr3t@proxy.example", "s3%23cr3t and s3#cr3t and alice:s3#cr3t", "*** and *** and ***"),
         ("http://alice:p@ss@proxy.example", "p@ss", "***"),
+        ("http://alice:s3:cr3t@proxy.example", "s3:cr3t", "***"),
         ("http://me:ab@proxy.example", "about me:ab", "about ***"),
         ("http://me:@proxy.example", "me: no", "*** no"),
         ("http://proxy.example", "proxy.example", "proxy.example"),
