@@ -30,6 +30,7 @@ AppKey = tuple[str, str]  # what identifies an app: its id and app_id
 
 # What every app has, null where a response does not include it.
 APP_FIELDS = ("id", "name", "app_id", "created_at", "kms_type", "app_provision_type", "app_icon_url", "profile", "cvm_count")
+_NO_METADATA: App = dict.fromkeys(APP_FIELDS)
 
 
 class Entry(NamedTuple):
@@ -72,21 +73,8 @@ class ShapeError(SourceError):
     """The CVMs of a response have a form that the plugin does not know."""
 
 
-def refuse_unknown_shape(apps: Iterable[App], url: str) -> None:
-    """Raise where no known shape fits the CVMs of a response, instead of a fleet of hosts without values.
-
-    :raises ShapeError: which names what is missing
-    """
-    if fault := _shape_fault(apps):
-        raise ShapeError(
-            f"{url}/apps: the response has a form that this version of the collection does not know: {fault}. Check api_url and"
-            " api_version, or update the collection."
-        )
-
-
-def _shape_fault(apps: Iterable[App]) -> str | None:
-    shown = [entry for app in apps for entry in entries(app)]
-    cvms = [entry.cvm for entry in shown]
+def _shape_fault(cvms: Sequence[Raw]) -> str | None:
+    """Return what CVMs lack that each known shape has."""
     identified = [has_identifier(cvm) for cvm in cvms]
     if cvms and not any(identified):
         return f"no CVM has {_any_of(IDENTIFIERS)}"
@@ -99,53 +87,69 @@ def _shape_fault(apps: Iterable[App]) -> str | None:
     return None
 
 
-def condense_app(app: dict[str, Any]) -> dict[str, Any]:
+def condense_app(app: App) -> App:
     """Return the app with only the identifiers of a current CVM that is also in ``cvms``, which halves the memory."""
     current = app.get("current_cvm") or {}
     is_listed = any(_is_same(cvm, current) for cvm in app.get("cvms") or ())
-    return {**app, "current_cvm": dict(_identity(current, "").identifiers())} if is_listed else app
+    return {**app, "current_cvm": dict(_identity_of(current).identifiers())} if is_listed else app
 
 
 def filter_states(app: App) -> frozenset[Hashable]:
     """Return which CVMs an app shows, each with the values that filters decide by."""
     return frozenset(
         (cvm.identity, repr([cvm.value(name) for name in FILTERED_VARIABLES]), repr(cvm.filterable[:2]))
-        for cvm in read_app(app, account="").cvms
+        for cvm in read_app(app, entries(app), account="").cvms
     )
 
 
-def read_apps(apps: Sequence[Sequence[App]], *, account: str) -> list[list[ShownApp]]:
-    """Return what the apps of each query of an account show."""
+def read_apps(apps: Sequence[Sequence[App]], *, account: str, url: str) -> list[list[ShownApp]]:
+    """Return what the apps of each query of an account show.
+
+    :param url: of the service, for messages
+    :raises ShapeError: when the CVMs have a form that no known shape fits, instead of a fleet of hosts without values
+    """
+    with_entries = [[(app, entries(app)) for app in of_query] for of_query in apps]
+    if fault := _shape_fault([entry.cvm for _app, shown in chain.from_iterable(with_entries) for entry in shown]):
+        raise ShapeError(
+            f"{url}/apps: the response has a form that this version of the collection does not know: {fault}. Check api_url and"
+            " api_version, or update the collection."
+        )
     sharers: dict[str, set[AppKey]] = {}  # different apps may have one app id
     for app in chain.from_iterable(apps):
         sharers.setdefault(bare_id(app["app_id"]), set()).add(app_key(app))
     return [
-        [read_app(app, account=account, is_only_entry=len(sharers[bare_id(app["app_id"])]) == 1) for app in of_query]
-        for of_query in apps
+        [
+            read_app(app, shown, account=account, is_only_entry=len(sharers[bare_id(app["app_id"])]) == 1)
+            for app, shown in of_query
+        ]
+        for of_query in with_entries
     ]
 
 
-def read_app(app: App, *, account: str, is_only_entry: bool = True) -> ShownApp:
+def read_app(app: App, shown: Sequence[Entry], *, account: str, is_only_entry: bool = True) -> ShownApp:
     """Return what an app shows; its CVMs are the entries that have an identifier and are not deleted.
 
+    :param shown: its :func:`entries`
     :param is_only_entry: whether no other app of the response has its app_id
     """
-    shown = entries(app)
     count = sum(not cvm.get("deleted_at") for cvm, _is_current in shown)
     is_only_cvm = is_only_entry and count == 1 and cvm_count(app) <= 1
-    metadata: dict[str, Any] = dict.fromkeys(APP_FIELDS)
-    metadata.update((name, value) for name, value in app.items() if name not in ("cvms", "current_cvm"))
+    metadata = {**_NO_METADATA, **app}
+    for name in ("cvms", "current_cvm"):
+        metadata.pop(name, None)
     cvms: list[Cvm] = []
     other_nodes: list[Any] = []
     for cvm, is_current in shown:
-        identity = _identity(cvm, account)
+        core = shape_of(cvm).read(cvm, metadata, is_current)
+        identity = _identity(cvm, account, core["instance_id"])
         if cvm.get("deleted_at") or not any(identity[1:]):
             other_nodes += node_names(cvm)
             continue
-        core = shape_of(cvm).read(cvm, metadata, is_current)
         core["account"] = account or None
         cvms.append(Cvm(identity, core, cvm, is_only_cvm=is_only_cvm, read_filterable=read_filterable))
-    return ShownApp(app_key(app), cvms, list(_to_report(app, [cvm for cvm, _is_current in shown])), other_nodes)
+    is_whole = 0 < len(cvms) == len(shown) >= cvm_count(app)
+    diagnostics = [] if is_whole else list(_to_report(app, [cvm for cvm, _is_current in shown]))
+    return ShownApp(app_key(app), cvms, diagnostics, other_nodes)
 
 
 def _to_report(app: App, shown: Sequence[Raw]) -> Iterator[Diagnostic]:
@@ -197,10 +201,11 @@ def app_key(app: Raw) -> AppKey:
 def entries(app: App) -> list[Entry]:
     """Return each CVM that the app shows once; ``current_cvm`` is one of ``cvms``, or one that they lack."""
     current = app.get("current_cvm") or {}
-    found: list[Entry] = []
+    listed: list[Raw] = []
     for cvm in app.get("cvms") or ():
-        if all(cvm != entry.cvm for entry in found):
-            found.append(Entry(cvm, _is_same(cvm, current)))
+        if cvm not in listed:
+            listed.append(cvm)
+    found = [Entry(cvm, _is_same(cvm, current)) for cvm in listed]
     if current and not any(entry.is_current for entry in found):
         found.append(Entry(current, is_current=True))
     return found
@@ -208,7 +213,7 @@ def entries(app: App) -> list[Entry]:
 
 def has_identifier(cvm: Raw) -> bool:
     """Return whether anything tells the CVM from others."""
-    return bool(cvm.get("vm_uuid")) or any(_identity(cvm, "")[1:])
+    return bool(cvm.get("vm_uuid")) or any(_identity_of(cvm)[1:])
 
 
 def named(raw: Raw, identifier: str) -> str:
@@ -216,13 +221,17 @@ def named(raw: Raw, identifier: str) -> str:
     return f"{quoted(raw.get('name') or '')} ({identifier} {quoted(raw.get(identifier))})"
 
 
-def _identity(cvm: Raw, account: str) -> Identity:
-    instance = instance_id(cvm)
+def _identity_of(cvm: Raw) -> Identity:
+    return _identity(cvm, "", instance_id(cvm))
+
+
+def _identity(cvm: Raw, account: str, instance: Any) -> Identity:
+    vm_uuid, number = cvm.get("vm_uuid"), cvm.get("id")
     return Identity(
         account,
-        vm_uuid=str(cvm.get("vm_uuid") or "").lower() or None,
-        instance_id=bare_id(instance) or None if instance else None,
-        id=str(cvm.get("id") or "").lower() or None,
+        str(vm_uuid).lower() if vm_uuid else None,
+        bare_id(instance) or None if instance else None,
+        str(number).lower() if number else None,
     )
 
 
@@ -232,7 +241,7 @@ def _is_same(cvm: Raw, current: Raw) -> bool:
         return str(cvm["vm_uuid"]).lower() == str(current["vm_uuid"]).lower()
     if not current:
         return False
-    one, other = _identity(cvm, ""), _identity(current, "")
+    one, other = _identity_of(cvm), _identity_of(current)
     pairs = ((one.vm_uuid, other.vm_uuid), (one.instance_id, other.instance_id), (one.id, other.id))
     return next((mine == theirs for mine, theirs in pairs if mine and theirs), False)
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -35,12 +35,13 @@ def connected_host(draft: Draft, name: str, record: Recorder | None, gateway: Ga
         if address := composed_address(composed):
             is_tunneled = is_behind(address, draft.connection.domain)
             variables = port_variable(draft.connection.port) if is_tunneled else {}
-    shared: dict[str, Any] = {}
+    shared: Mapping[str, Any] = {}
     if is_tunneled and gateway:
         groups = (*groups, gateway.name)
-        shared = dict(gateway.variables)
+        shared = gateway.variables
     # No variable of the API's own begins with ansible_.
-    connection = {name: value for name, value in {**shared, **variables, **composed}.items() if name in CONNECTION_VARIABLES}
+    own = {name: value for name, value in composed.items() if name in CONNECTION_VARIABLES}
+    connection = {**shared, **variables, **own}
     return Host(name, draft.identity, {**draft.variables, **variables}, composed, groups, connection)
 
 

@@ -67,30 +67,24 @@ def select_from_accounts(
     """
     cvms: list[Cvm] = []
     diagnostics: list[Diagnostic] = []
-    owners: Owners = {}
     counts: Counter[str] = Counter()
     queries, names = settings.queries, list(nodes)
     for position, account in enumerate(settings.accounts):
         own = apps[position * len(queries) : (position + 1) * len(queries)]
+        owners = {mark: (-1, cvm) for cvm in cvms for mark in cvm.identity.identifiers() if mark[0] != "id"}
         selected, left_out = select_cvms(
             queries,
             settings.excludes,
             own,
             nodes=names,
-            owners=without_ids(owners),
+            owners=owners,
             left_out=counts,
         )
-        owners.update(((kind, value), (-1, cvm)) for cvm in selected for kind, value in cvm.identity.identifiers())
         cvms += selected
         diagnostics += [of_account(diagnostic, account.name) for diagnostic in left_out]
     if not cvms and not is_explained and not has_warning(diagnostics):
         diagnostics += _no_cvms(counts)
     return cvms, diagnostics
-
-
-def without_ids(owners: Owners) -> Owners:
-    """Return the owners of identifiers that are valid for the whole service; an ``id`` is so for one account only."""
-    return {(kind, value): owner for (kind, value), owner in owners.items() if kind != "id"}
 
 
 def select_cvms(

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import UnavailableError
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, read_apps, refuse_unknown_shape
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, read_apps
 from ansible_collections.phala.cloud.plugins.plugin_utils._cache import FleetCache, StoredFleet
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import unshown_nodes
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import service_queries
@@ -154,8 +154,7 @@ def _fetch_account(account: Account, settings: Settings, report: Report, known: 
             concurrency=api.concurrency,
             note=lambda line: report(Diagnostic(Level.VERY_VERBOSE, line)),
         )
-        refuse_unknown_shape((app for of_query in fetched.apps for app in of_query), f"{name}{account.url}")
-        apps = read_apps(fetched.apps, account=account.name)
+        apps = read_apps(fetched.apps, account=account.name, url=f"{name}{account.url}")
         per_query = _per_query(apps, settings.queries)
         unmatched = find_unmatched(settings.entries, settings.excludes, settings.queries, per_query)
         needs = needs_options(unmatched) or unshown_nodes(settings.queries, per_query)

@@ -50,16 +50,19 @@ def has_warning(diagnostics: Iterable[Diagnostic]) -> bool:
 
 def merged(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Return one diagnostic for all that differ only in their subjects, in the order of the first of each."""
-    subjects: dict[Diagnostic, dict[str, None]] = {}
+    subjects: dict[tuple[Level, str, str, str], dict[str, None]] = {}
     for diagnostic in diagnostics:
-        kind = replace(diagnostic, subjects=())
+        kind = (diagnostic.level, diagnostic.text, diagnostic.option, diagnostic.advice)
         subjects.setdefault(kind, {}).update(dict.fromkeys(diagnostic.subjects))
-    return [replace(kind, subjects=tuple(texts)) for kind, texts in subjects.items()]
+    return [
+        Diagnostic(level, text, option, tuple(texts), advice) for (level, text, option, advice), texts in subjects.items()
+    ]
 
 
 def as_line(diagnostic: Diagnostic, mask: Callable[[str], str]) -> str:
     """Return the message on one line, without API keys; a text is masked before it is cut, so that no part of a key stays."""
-    subjects = listed([mask(subject) for subject in diagnostic.subjects])
+    shown, rest = diagnostic.subjects[:MAX_SUBJECTS], diagnostic.subjects[MAX_SUBJECTS:]
+    subjects = listed([*map(mask, shown), *rest])  # the rest is only counted
     text = ": ".join(filter(None, (mask(diagnostic.option), mask(diagnostic.text), subjects)))
     return f"{text}. {mask(diagnostic.advice)}" if diagnostic.advice else text
 
@@ -82,5 +85,7 @@ def quoted(value: object) -> str:
 
 def cut(text: str) -> str:
     """Return the beginning of a text, with ``...`` where it goes on, and ``?`` for what a terminal would act on."""
-    printable = "".join(character if character.isprintable() else "?" for character in text[: MAX_CHARACTERS + 1])
-    return printable if len(printable) <= MAX_CHARACTERS else f"{printable[:MAX_CHARACTERS]}..."
+    beginning = text[:MAX_CHARACTERS]
+    if not beginning.isprintable():
+        beginning = "".join(character if character.isprintable() else "?" for character in beginning)
+    return beginning if len(text) <= MAX_CHARACTERS else f"{beginning}..."

@@ -122,6 +122,7 @@ def read_flat(cvm: Raw, app: dict[str, Any], is_current: bool) -> CoreVariables:
 
 def _read_common(cvm: Raw, app: dict[str, Any], is_current: bool) -> CommonVariables:
     get = cvm.get
+    endpoints = _endpoints(cvm) if isinstance(get("endpoints"), list) else None
     return {
         "name": get("name"),
         "vm_uuid": get("vm_uuid"),
@@ -138,8 +139,8 @@ def _read_common(cvm: Raw, app: dict[str, Any], is_current: bool) -> CommonVaria
         "kms_id": get("kms_id"),
         "compose_hash": get("compose_hash"),
         "gateway_enabled": get("gateway_enabled"),
-        "app_urls": _urls(cvm, "app"),
-        "instance_urls": _urls(cvm, "instance"),
+        "app_urls": _urls(endpoints, "app"),
+        "instance_urls": _urls(endpoints, "instance"),
         "app_name": app.get("name"),
         "is_current": is_current,
         "is_reachable": None,
@@ -220,11 +221,11 @@ def _endpoints(cvm: Raw) -> list[Raw]:
     return [endpoint for endpoint in endpoints if isinstance(endpoint, dict)] if isinstance(endpoints, list) else []
 
 
-def _urls(cvm: Raw, name: str) -> list[str] | None:
-    """Return the addresses of one kind that the CVM's ports have, or None where the response does not say."""
-    if not isinstance(cvm.get("endpoints"), list):
+def _urls(endpoints: list[Raw] | None, name: str) -> list[str] | None:
+    """Return the addresses of one kind that a CVM's ports have, or None where the response does not say."""
+    if endpoints is None:
         return None
-    return [url for endpoint in _endpoints(cvm) if isinstance(url := endpoint.get(name), str)]
+    return [url for endpoint in endpoints if isinstance(url := endpoint.get(name), str)]
 
 
 def _instance_of(endpoint: Raw) -> str | None:

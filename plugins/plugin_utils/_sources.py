@@ -24,7 +24,7 @@ Scope = tuple[str, str]  # the service and a digest of the API key: where an ``i
 Mark = tuple[str, ...]  # one identifier of a CVM, with where it is valid
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Listed:
     """A host that a source of this plugin has published: which CVM it is, and how it is connected to."""
 
@@ -60,17 +60,17 @@ class Before:
 
 @dataclass
 class Run:
-    """What the sources of one run have published so far."""
+    """What the sources of one run have published so far: hosts by name, and each with the scopes of the sources that list it."""
 
     cvms: dict[str, Listed] = field(default_factory=dict)
-    marks: dict[Mark, Listed] = field(default_factory=dict)
+    listings: list[tuple[Listed, Scope]] = field(default_factory=list)
     gateways: dict[str, str] = field(default_factory=dict)
     before: dict[str, Before] = field(default_factory=dict)
 
     def add(self, listed: Listed, scope: Scope) -> None:
         """Remember a host that is published."""
         self.cvms[listed.name] = listed
-        self.marks.update(dict.fromkeys(marks_of(listed.identity, scope), listed))
+        self.listings.append((listed, scope))
 
 
 def current_run(inventory: Any) -> Run:
@@ -93,7 +93,7 @@ def before_source(inventory: Any, path: str) -> Before:
         hosts=frozenset(foreign),
         connected=frozenset(name for name, host in foreign.items() if any(host.vars.get(var) for var in OWN_CONNECTION)),
         cvms=dict(run.cvms),
-        marks=dict(run.marks),
+        marks={mark: listed for listed, scope in run.listings for mark in marks_of(listed.identity, scope)},
         gateways=dict(run.gateways),
     )
 
