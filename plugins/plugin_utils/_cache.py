@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +26,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Setti
 from ansible_collections.phala.cloud.plugins.plugin_utils._version import COLLECTION_VERSION
 
 # Of what is stored, which depends on how CVMs are read: another version or other variables are another entry.
-FORMAT = (3, COLLECTION_VERSION, CORE_VARIABLES)
+FORMAT = (4, COLLECTION_VERSION, CORE_VARIABLES)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ class Seal:
 
     def signed(self, fleet: StoredFleet) -> str:
         """Return the fleet as one text, which :meth:`verified` accepts with the same key, URL, version and queries only."""
-        content = json.dumps({**vars(fleet), "apps": pack(fleet.apps)}, separators=(",", ":"))
+        text = json.dumps({**vars(fleet), "apps": pack(fleet.apps)}, separators=(",", ":"))
+        # Packed, because ansible-core keeps the entry in memory as long as the inventory is built.
+        content = base64.b64encode(zlib.compress(text.encode(), level=1)).decode()
         return f"{self._code(content)}\n{content}"
 
     def verified(self, text: Any) -> StoredFleet | None:
@@ -66,7 +70,7 @@ class Seal:
         code, _newline, content = text.partition("\n") if isinstance(text, str) else ("", "", "")
         if not hmac.compare_digest(code.encode("utf-8", "replace"), self._code(content).encode()):
             return None
-        stored = json.loads(content)
+        stored = json.loads(zlib.decompress(base64.b64decode(content)).decode())
         return StoredFleet(**{**stored, "apps": unpack(stored["apps"])})
 
     def _code(self, content: str) -> str:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._connection import (
@@ -29,20 +28,17 @@ def connected_host(draft: Draft, name: str, record: Recorder | None, gateway: Ga
     """Return the host of a draft; one with an address from ``compose`` has the gateway's variables only if it is behind it."""
     composed = dict(record.variables) if record else {}
     groups = (*filter(None, draft.groups), *(record.groups if record else ()))
-    variables, is_tunneled = draft.connected, isinstance(draft.connection, Address)
+    address_variables, is_tunneled = draft.connected, isinstance(draft.connection, Address)
     if draft.connection:
         composed = without_null_addresses(composed)
         if address := composed_address(composed):
             is_tunneled = is_behind(address, draft.connection.domain)
-            variables = port_variable(draft.connection.port) if is_tunneled else {}
+            address_variables = port_variable(draft.connection.port) if is_tunneled else {}
     shared: Mapping[str, Any] = {}
     if is_tunneled and gateway:
         groups = (*groups, gateway.name)
         shared = gateway.variables
-    # No variable of the API's own begins with ansible_.
-    own = {name: value for name, value in composed.items() if name in CONNECTION_VARIABLES}
-    connection = {**shared, **variables, **own}
-    return Host(name, draft.identity, {**draft.variables, **variables}, composed, groups, connection)
+    return Host(name, draft.identity, draft.variables, address_variables, composed, groups, shared)
 
 
 def refused(draft: Draft, host: Host) -> Iterator[Diagnostic]:
@@ -56,9 +52,8 @@ def refused(draft: Draft, host: Host) -> Iterator[Diagnostic]:
 
 def as_listed(host: Host, gateway: GatewayGroup | None) -> Host:
     """Return the host of a CVM that an earlier source has published, and whose connection stays as it is there."""
-    return replace(
-        host,
-        variables={name: value for name, value in host.variables.items() if name not in CONNECTION_VARIABLES},
+    return host._replace(
+        address={},
         composed={name: value for name, value in host.composed.items() if name not in CONNECTION_VARIABLES},
         groups=tuple(group for group in host.groups if not gateway or group != gateway.name),
     )

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import bare_id, is_within, split_domain
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CoreVariables
@@ -33,17 +33,18 @@ _HOST_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 _REFRESH = "Refresh the instance id through the service, then run the command again."
 
 
-class NoAddressError(Exception):
-    """The gateway cannot reach just this CVM; ``fix`` is what to do, ``is_suspect`` says that a text of the API was refused."""
+class Problem(NamedTuple):
+    """Why the gateway cannot reach just this CVM; ``fix`` is what to do, ``is_suspect`` says that a text of the API was refused.
 
-    def __init__(self, reason: str, fix: str = "", *, is_suspect: bool = False) -> None:
-        super().__init__(reason)
-        self.fix = fix
-        self.is_suspect = is_suspect
+    A value and not an exception, whose traceback would keep the CVM in memory while no garbage is collected.
+    """
+
+    reason: str
+    fix: str = ""
+    is_suspect: bool = False
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(NamedTuple):
     """A host name that the gateway routes to one CVM, the gateway's domain, and its port where it is a port of its own."""
 
     host: str
@@ -86,19 +87,12 @@ def _failing_arguments(reason: str) -> str:
 
 def connect(gateway: GatewaySettings, core: CoreVariables, *, is_only_cvm: bool) -> Address | Refusal:
     """Return how the gateway reaches one CVM; nothing in an address comes from the API unchecked."""
-    domain: str | None = None
-    port: int | None = None
-    problems: list[NoAddressError] = []
-    try:
-        identifier = _identifier(core, is_only_cvm)
-    except NoAddressError as error:
-        problems.append(error)
-    try:
-        domain, port = _domain(gateway, core["gateway_domain"])
-    except NoAddressError as error:
-        problems.append(error)
-    if problems or domain is None:
-        return Refusal(str(problems[0]), problems[0].fix, problems[0].is_suspect, domain, port)
+    identifier, place = _identifier(core, is_only_cvm), _domain(gateway, core["gateway_domain"])
+    if isinstance(place, Problem):
+        return Refusal(*(identifier if isinstance(identifier, Problem) else place))
+    domain, port = place
+    if isinstance(identifier, Problem):
+        return Refusal(*identifier, domain, port)
     return Address(f"{identifier}-{gateway.ssh_port}.{domain}", domain, port)
 
 
@@ -152,29 +146,29 @@ def is_running(core: CoreVariables) -> bool:
     return str(core["status"]).lower() == "running"
 
 
-def _identifier(core: CoreVariables, is_only_cvm: bool) -> str:
+def _identifier(core: CoreVariables, is_only_cvm: bool) -> str | Problem:
     """Return the instance id; with an app id the gateway picks any replica, which is right only where there is one."""
     instance_id, app_id = core["instance_id"], core["app_id"]
     if core["gateway_enabled"] is False:
-        raise NoAddressError("the gateway of the CVM is disabled", "Enable the gateway of the CVM in the service.")
+        return Problem("the gateway of the CVM is disabled", "Enable the gateway of the CVM in the service.")
     if not instance_id and not is_only_cvm:
-        raise NoAddressError("the CVM has no instance id, and its app has other CVMs", _REFRESH)
+        return Problem("the CVM has no instance id, and its app has other CVMs", _REFRESH)
     kind, identifier = ("instance_id", instance_id) if instance_id else ("app_id", app_id)
     bare = bare_id(identifier) if isinstance(identifier, str) else ""
     if not _ID.fullmatch(bare):
-        raise NoAddressError(f"the {kind} is not a hexadecimal number", is_suspect=True)
+        return Problem(f"the {kind} is not a hexadecimal number", is_suspect=True)
     return bare
 
 
-def _domain(gateway: GatewaySettings, from_api: Any) -> tuple[str, int | None]:
+def _domain(gateway: GatewaySettings, from_api: Any) -> tuple[str, int | None] | Problem:
     if not from_api and not gateway.domain:
-        raise NoAddressError("the API gives no gateway domain, and gateway_domain is not set", "Set gateway_domain.")
+        return Problem("the API gives no gateway domain, and gateway_domain is not set", "Set gateway_domain.")
     domain = from_api or gateway.domain
     parts = split_domain(domain) if isinstance(domain, str) else None
     if parts is None:
-        raise NoAddressError("the gateway domain is not a domain name", is_suspect=True)
+        return Problem("the gateway domain is not a domain name", is_suspect=True)
     if gateway.allowed_domains and not is_within(parts[0], gateway.allowed_domains):
-        raise NoAddressError("the gateway domain is not in allowed_gateway_domains", is_suspect=True)
+        return Problem("the gateway domain is not in allowed_gateway_domains", is_suspect=True)
     return parts
 
 

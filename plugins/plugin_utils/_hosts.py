@@ -6,22 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible import constants as C
 from ansible.inventory.group import to_safe_group_name
 from ansible.utils.vars import isidentifier
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import AppKey, app_key
-from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, Refusal
+from ansible_collections.phala.cloud.plugins.plugin_utils._connection import CONNECTION_VARIABLES, Address, Refusal
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CoreVariables, Cvm, Identity, label_of
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import CORE_KEY_LEFT_OUT, CORE_KEY_PREFIX, Marker
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A CVM that becomes a host: the name that it should have, its connection, and its variables under their final names, marked.
 
     ``cvm_name`` and ``app`` are what messages and other hosts need to know of the CVM; the rest of it is freed.
@@ -50,19 +48,33 @@ class Draft:
         return self.identity.account, *self.app
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
-    """A host to publish: ``composed`` are the variables of the user's expressions, ``groups`` those besides the group of all.
+class Host(NamedTuple):
+    """A host to publish.
 
-    ``connection`` are all variables by which Ansible connects to it, also those of the gateway group, where it is in that.
+    ``address`` are the variables of its address, ``composed`` those of the user's expressions, ``variables`` the other ones, and
+    ``groups`` the groups besides the group of all. ``shared`` are those of the gateway group, where the host is in it.
     """
 
     name: str
     identity: Identity
     variables: dict[str, Any]
+    address: Mapping[str, Any]
     composed: dict[str, Any]
     groups: tuple[str, ...]
-    connection: Mapping[str, Any]
+    shared: Mapping[str, Any]
+
+    @property
+    def own_connection(self) -> Mapping[str, Any]:
+        """The host's own variables by which Ansible connects to it; no variable of the API begins with ``ansible_``."""
+        if not self.composed:
+            return self.address
+        composed = {name: value for name, value in self.composed.items() if name in CONNECTION_VARIABLES}
+        return {**self.address, **composed}
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """All variables by which Ansible connects to the host."""
+        return {**self.shared, **self.own_connection}
 
 
 class VariableNames(dict[str, str | None]):

@@ -54,9 +54,7 @@ def merged(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     for diagnostic in diagnostics:
         kind = (diagnostic.level, diagnostic.text, diagnostic.option, diagnostic.advice)
         subjects.setdefault(kind, {}).update(dict.fromkeys(diagnostic.subjects))
-    return [
-        Diagnostic(level, text, option, tuple(texts), advice) for (level, text, option, advice), texts in subjects.items()
-    ]
+    return [Diagnostic(level, text, option, tuple(texts), advice) for (level, text, option, advice), texts in subjects.items()]
 
 
 def as_line(diagnostic: Diagnostic, mask: Callable[[str], str]) -> str:

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Container, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_this_machine
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Identity
@@ -56,12 +57,13 @@ def assign_names(wanted: Mapping[Identity, str], taken: TakenNames) -> dict[Iden
     names = {**wanted, **taken.fixed}
     digits: dict[Identity, str] = {}
     lengths: dict[Identity, int] = {}
+    is_taken = cache(taken.has)  # most names stay from round to round
     while True:
         counts = Counter(names.values())
         clashing = [
             identity
             for identity, name in names.items()
-            if identity not in taken.fixed and (counts[name] > 1 or taken.has(name)) and lengths.get(identity, 0) < ALL_DIGITS
+            if (counts[name] > 1 or is_taken(name)) and identity not in taken.fixed and lengths.get(identity, 0) < ALL_DIGITS
         ]
         if not clashing:
             return names
@@ -85,7 +87,8 @@ def renamed_hosts(
     sharing = Counter(wanted.values())
     apps: dict[str, set[Hashable]] = {}
     for identity, plain in wanted.items():
-        apps.setdefault(plain, set()).add(app_of(identity))
+        if sharing[plain] > 1:
+            apps.setdefault(plain, set()).add(app_of(identity))
     lines: dict[tuple[Level, str], list[str]] = {}
     for identity, name in names.items():
         plain = wanted[identity]

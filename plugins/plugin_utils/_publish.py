@@ -36,13 +36,16 @@ def publish(inventory: Any, built: Built) -> None:
         run.gateways.setdefault(built.gateway.name, built.path)
     for host in consumed(built.hosts):
         inventory.add_host(host.name, built.group)
+        scope = built.scopes[host.identity.account]
         listed = run.cvms.get(host.name)
-        if listed is None or listed.path == built.path:
-            listed = Listed(host.name, built.path, host.identity, host.connection)
-        run.add(listed, built.scopes[host.identity.account])
+        if listed and listed.path != built.path:
+            run.add(listed._replace(scope=scope))
+        else:
+            run.add(Listed(host.name, built.path, scope, host.identity, host.shared, host.own_connection))
         # Since 2.19 set_variable() copies and inspects each value, which are JSON's own types here.
         target = inventory.get_host(host.name)
         target.vars = combine_vars(target.vars, host.variables)
+        target.vars.update(host.address)
         for name, value in host.composed.items():
             inventory.set_variable(host.name, name, value)
         for group in host.groups:

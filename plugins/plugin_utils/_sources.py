@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Account
@@ -24,14 +24,23 @@ Scope = tuple[str, str]  # the service and a digest of the API key: where an ``i
 Mark = tuple[str, ...]  # one identifier of a CVM, with where it is valid
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A host that a source of this plugin has published: which CVM it is, and how it is connected to."""
+class Listed(NamedTuple):
+    """A host that a source of this plugin has published: which CVM it is, and by which variables it is connected to.
+
+    ``shared`` are those of the gateway group, ``own`` the others, and ``scope`` is where the CVM's id is valid.
+    """
 
     name: str
     path: str
+    scope: Scope
     identity: Identity
-    connection: Mapping[str, Any]
+    shared: Mapping[str, Any]
+    own: Mapping[str, Any]
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """All variables by which Ansible connects to the host."""
+        return {**self.shared, **self.own}
 
 
 @dataclass(frozen=True)
@@ -60,17 +69,17 @@ class Before:
 
 @dataclass
 class Run:
-    """What the sources of one run have published so far: hosts by name, and each with the scopes of the sources that list it."""
+    """What the sources of one run have published so far: the hosts by name, and once for each source that lists them."""
 
     cvms: dict[str, Listed] = field(default_factory=dict)
-    listings: list[tuple[Listed, Scope]] = field(default_factory=list)
+    listings: list[Listed] = field(default_factory=list)
     gateways: dict[str, str] = field(default_factory=dict)
     before: dict[str, Before] = field(default_factory=dict)
 
-    def add(self, listed: Listed, scope: Scope) -> None:
+    def add(self, listed: Listed) -> None:
         """Remember a host that is published."""
         self.cvms[listed.name] = listed
-        self.listings.append((listed, scope))
+        self.listings.append(listed)
 
 
 def current_run(inventory: Any) -> Run:
@@ -93,7 +102,7 @@ def before_source(inventory: Any, path: str) -> Before:
         hosts=frozenset(foreign),
         connected=frozenset(name for name, host in foreign.items() if any(host.vars.get(var) for var in OWN_CONNECTION)),
         cvms=dict(run.cvms),
-        marks={mark: listed for listed, scope in run.listings for mark in marks_of(listed.identity, scope)},
+        marks={mark: listed for listed in run.listings for mark in marks_of(listed.identity, listed.scope)},
         gateways=dict(run.gateways),
     )
 

@@ -15,11 +15,13 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
     ShapeError,
     app_fault,
     condense_app,
+    entries,
     filter_states,
     read_app,
-    refuse_unknown_shape,
+    read_apps,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm, Identity
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 
 FLAT = {"vm_uuid": "u1", "app_id": "a1", "name": "web", "status": "running", "teepod_id": 7, "teepod_name": "prod7"}
 NESTED = {"id": "cvm_1", "name": "web", "status": "running", "resource": {}, "gateway": {}}
@@ -30,7 +32,7 @@ def app(*cvms: Any, **fields: Any) -> dict[str, Any]:
 
 
 def read(raw_app: dict[str, Any]) -> list[Cvm]:
-    return list(read_app(raw_app, account="me").cvms)
+    return list(read_app(raw_app, entries(raw_app), account="me").cvms)
 
 
 @pytest.mark.parametrize("raw", [FLAT, NESTED], ids=["flat", "nested"])
@@ -175,7 +177,7 @@ NEW = {"uid": "1", "state": "up", "placement": {}}  # a shape of tomorrow, in wh
 )
 def test_unknown_shape_fails_and_says_what_is_missing(cvms: list[Any], missing: str) -> None:
     with pytest.raises(ShapeError) as caught:
-        refuse_unknown_shape([app(cvm) for cvm in cvms], "https://phala.example.org")
+        read_apps([[app(cvm) for cvm in cvms]], account="", url="https://phala.example.org")
     assert missing in str(caught.value)
     assert "https://phala.example.org/apps" in str(caught.value)
     assert "api_version" in str(caught.value)
@@ -185,7 +187,16 @@ def test_unknown_shape_fails_and_says_what_is_missing(cvms: list[Any], missing: 
     "cvms", [[], [FLAT], [NESTED, NO_ID], [FLAT, NO_ID], [{**NO_ID, "id": "cvm_1"}], [{**FLAT, "status": None}]]
 )
 def test_known_shapes_are_accepted(cvms: list[Any]) -> None:
-    refuse_unknown_shape([app(*cvms), {"app_id": "minimal"}], "https://phala.example.org")
+    read_apps([[app(*cvms), {"app_id": "minimal"}]], account="", url="https://phala.example.org")
+
+
+def test_entry_without_identifier_is_reported_and_no_cvm() -> None:
+    raw_app = app({"name": "web", "status": "creating"}, FLAT)
+    shown = read_app(raw_app, entries(raw_app), account="")
+    assert [cvm.core["vm_uuid"] for cvm in shown.cvms] == ["u1"]
+    assert shown.diagnostics == [
+        Diagnostic(Level.VERBOSE, "Left out CVMs that have no identifier", subjects=("a CVM of app 'app' (app_id 'a1')",))
+    ]
 
 
 # What is kept of an app

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -115,7 +117,7 @@ def test_hosts_are_sorted_by_their_names_and_the_list_of_cvms_is_emptied() -> No
     assert source.scopes == {"": SCOPE}
     host = source.hosts[0]
     assert (host.variables["phala_name"], host.composed, host.groups, host.connection) == ("db", {}, (), {})
-    assert "ansible_host" not in host.variables
+    assert host.address == {}
 
 
 def test_hosts_with_a_gateway_are_in_its_group() -> None:
@@ -127,7 +129,7 @@ def test_hosts_with_a_gateway_are_in_its_group() -> None:
         ("phala_gateway",),
         {("phala", "phala_gateway"): None},
     )
-    assert host.variables["ansible_host"] == "a1-22.gw.org"
+    assert host.address == {"ansible_host": "a1-22.gw.org"}
     assert host.variables["phala_gateway_host"] == "gw.org"
     assert [diagnostic.option for diagnostic in diagnostics] == ["gateway_openssl"]
 
@@ -363,12 +365,24 @@ def test_host_of_another_source_with_its_own_connection_is_taken_over(
     assert (expected in made[1]) is is_reported
 
 
+@pytest.mark.parametrize("instance_id", ["a1", "of no gateway"])
+def test_cvms_are_freed_although_no_garbage_is_collected(instance_id: str) -> None:
+    given = [cvm("web", "a1", instance_id=instance_id)]
+    is_alive = weakref.ref(given[0])
+    gc.disable()
+    try:
+        build(given, replace(SETTINGS, gateway=GATEWAY), Expressions(), InventoryData())  # type: ignore[arg-type]
+        assert is_alive() is None
+    finally:
+        gc.enable()
+
+
 def test_cvm_of_an_earlier_source_keeps_its_name_and_connection() -> None:
     inventory = inventory_with("first")
-    host = Listed("first", "first.yml", Identity("", "a1", None, None), {"ansible_host": "x"})
-    current_run(inventory).add(host, SCOPE)
+    host = Listed("first", "first.yml", SCOPE, Identity("", "a1", None, None), {}, {"ansible_host": "x"})
+    current_run(inventory).add(host)
     made = built(cvm("web", "a1"), gateway=GATEWAY, inventory=inventory)
     (shown,) = made[0].hosts
     assert (shown.name, shown.groups, made[0].gateway) == ("first", (), None)
-    assert "ansible_host" not in shown.variables
+    assert shown.address == {}
     assert texts(made) == ["phala.yml lists CVMs that first.yml lists with other connection settings. Those of first.yml apply"]

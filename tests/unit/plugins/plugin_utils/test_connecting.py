@@ -39,25 +39,27 @@ def test_host_with_an_address_is_in_the_gateway_group() -> None:
     assert host() == Host(
         "web",
         CVM,
-        {"a": 1, "ansible_host": "id-22.gw.org"},
-        {},
-        ("g1", "phala_gateway"),
-        {**SHARED, "ansible_host": "id-22.gw.org"},
+        variables={"a": 1},
+        address={"ansible_host": "id-22.gw.org"},
+        composed={},
+        groups=("g1", "phala_gateway"),
+        shared=SHARED,
     )
+    assert host().connection == {**SHARED, "ansible_host": "id-22.gw.org"}
 
 
 def test_host_without_an_address_is_in_no_gateway_group() -> None:
     made = host(REFUSAL)
     assert made.groups == ("g1",)
-    assert made.variables == {"a": 1, **REFUSAL.variables}
+    assert (made.variables, made.address) == ({"a": 1}, REFUSAL.variables)
     assert made.connection == REFUSAL.variables
 
 
 def test_host_is_not_connected_where_no_connection_is_set_up() -> None:
     record = Recorder("web", variables={"ansible_host": "None", "ansible_user": "me", "b": 2}, groups=["g2"])
-    assert connected_host(draft(None), "web", record, None) == Host(
-        "web", CVM, {"a": 1}, record.variables, ("g1", "g2"), {"ansible_host": "None", "ansible_user": "me"}
-    )
+    made = connected_host(draft(None), "web", record, None)
+    assert made == Host("web", CVM, {"a": 1}, {}, record.variables, ("g1", "g2"), {})
+    assert made.connection == {"ansible_host": "None", "ansible_user": "me"}
 
 
 def test_groups_of_expressions_follow_the_built_in_ones() -> None:
@@ -68,14 +70,14 @@ def test_groups_of_expressions_follow_the_built_in_ones() -> None:
 def test_composed_address_behind_the_gateway_goes_through_it(connection: Address | Refusal) -> None:
     made = host(connection, ansible_host="id-2222.gw.org")
     assert made.groups == ("g1", "phala_gateway")
-    assert made.variables == {"a": 1, "ansible_port": 99}
+    assert made.address == {"ansible_port": 99}
     assert made.connection == {**SHARED, "ansible_port": 99, "ansible_host": "id-2222.gw.org"}
 
 
 @pytest.mark.parametrize("connection", [OWN_PORT, REFUSAL])
 def test_composed_address_elsewhere_has_nothing_of_the_gateway(connection: Address | Refusal) -> None:
     made = host(connection, ansible_host="10.0.0.1")
-    assert (made.groups, made.variables, made.connection) == (("g1",), {"a": 1}, {"ansible_host": "10.0.0.1"})
+    assert (made.groups, made.address, made.connection) == (("g1",), {}, {"ansible_host": "10.0.0.1"})
 
 
 def test_composed_null_keeps_the_address() -> None:
@@ -109,12 +111,12 @@ def test_host_with_an_address_is_not_reported(connection: Address | Refusal | No
 
 def test_host_of_an_earlier_source_keeps_its_connection() -> None:
     made = host(ansible_user="me", b=2)
-    assert as_listed(made, GATEWAY) == replace(made, variables={"a": 1}, composed={"b": 2}, groups=("g1",))
+    assert as_listed(made, GATEWAY) == made._replace(address={}, composed={"b": 2}, groups=("g1",))
     assert as_listed(made, None).groups == ("g1", "phala_gateway")
 
 
 def test_other_connection_than_that_of_an_earlier_source_is_a_warning() -> None:
-    listed = Listed("web", "first.yml", CVM, {"ansible_host": "x"})
+    listed = Listed("web", "first.yml", ("", ""), CVM, {}, {"ansible_host": "x"})
     assert list(differing(host(), listed, "second.yml")) == [
         Diagnostic(
             Level.WARNING,
@@ -123,4 +125,4 @@ def test_other_connection_than_that_of_an_earlier_source_is_a_warning() -> None:
             advice="Leave the CVMs out of one of the files, or connect in the same way in both.",
         )
     ]
-    assert list(differing(host(), replace(listed, connection=host().connection), "second.yml")) == []
+    assert list(differing(host(), listed._replace(own=host().connection), "second.yml")) == []

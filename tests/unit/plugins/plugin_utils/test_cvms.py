@@ -22,6 +22,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import (
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 
+URL = "https://phala.example.org/api/v1"
 FLAT = {"vm_uuid": "u1", "app_id": "a1", "name": "web", "status": "running", "teepod_id": 7, "teepod_name": "prod7"}
 NESTED = {"id": "cvm_1", "name": "web", "status": "running", "resource": {}, "gateway": {}}
 
@@ -32,7 +33,7 @@ def app(*cvms: Any, **fields: Any) -> dict[str, Any]:
 
 def select(*apps: Any, excludes: Sequence[Any] = (), **query: tuple[str, ...]) -> tuple[list[Cvm], list[Diagnostic]]:
     """Select from the apps that one query returned."""
-    return select_cvms([query], excludes, read_apps([apps], account=""))
+    return select_cvms([query], excludes, read_apps([apps], account="", url=URL))
 
 
 def uuids(selected: tuple[list[Cvm], Any]) -> list[Any]:
@@ -46,9 +47,8 @@ def uuids(selected: tuple[list[Cvm], Any]) -> list[Any]:
         ({**dict.fromkeys(("id", "name", "cvms", "current_cvm")), "app_id": "a1"}, Level.VERY_VERBOSE, ["Left out app", "'a1'"]),
         (app(), Level.VERY_VERBOSE, ["Left out app 'app'"]),
         (app({**FLAT, "deleted_at": "2026-01-01"}), Level.VERY_VERBOSE, ["Left out CVM 'web'", "2026-01-01"]),
-        (app({"name": "web", "status": "creating"}), Level.VERBOSE, ["Left out CVMs that have no identifier"]),
     ],
-    ids=["bare", "minimal", "empty", "deleted", "without identifier"],
+    ids=["bare", "minimal", "empty", "deleted"],
 )
 def test_what_is_no_cvm_is_reported(raw_app: dict[str, Any], level: Level, words: list[str]) -> None:
     cvms, (diagnostic,) = select(raw_app)
@@ -58,7 +58,7 @@ def test_what_is_no_cvm_is_reported(raw_app: dict[str, Any], level: Level, words
 
 
 def test_cvm_that_several_queries_return_is_one_host() -> None:
-    cvms, _left_out = select_cvms([{"region": ("a",)}, {}, {}], [], read_apps([[app(FLAT)]] * 3, account=""))
+    cvms, _left_out = select_cvms([{"region": ("a",)}, {}, {}], [], read_apps([[app(FLAT)]] * 3, account="", url=URL))
     assert [cvm.core["vm_uuid"] for cvm in cvms] == ["u1"]
 
 
@@ -154,13 +154,13 @@ def test_app_id_of_another_app_does_not_make_a_cvm_the_only_one() -> None:
     cvms, _diagnostics = select(app(FLAT), app(other, id="prj_2", app_id="0xA1"), app({**FLAT, "vm_uuid": "u3"}, app_id="b"))
     assert [cvm.is_only_cvm for cvm in cvms] == [False, False, True]
     queries: list[Any] = [{}, {}]
-    (cvm,), _diagnostics = select_cvms(queries, [], read_apps([[app(FLAT)], [app(FLAT)]], account=""))
+    (cvm,), _diagnostics = select_cvms(queries, [], read_apps([[app(FLAT)], [app(FLAT)]], account="", url=URL))
     assert cvm.is_only_cvm
 
 
 def test_values_of_node_that_no_cvm_has_are_found() -> None:
     deleted = {**FLAT, "teepod_name": "prod1", "deleted_at": "now"}
-    apps = read_apps([[app(FLAT), app({**NESTED, "node_info": {"name": "Prod9"}}), app(deleted)]], account="")
+    apps = read_apps([[app(FLAT), app({**NESTED, "node_info": {"name": "Prod9"}}), app(deleted)]], account="", url=URL)
     queries: list[Any] = [{"node": (name,)} for name in ("PROD7", "prod9", "Metal", "prod1")]
     assert unshown_nodes([*queries, {}], apps) == {"metal"}
 

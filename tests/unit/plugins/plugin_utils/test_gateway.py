@@ -30,6 +30,7 @@ VARIABLES = {"ansible_port": 443, "ansible_user": "root", "ansible_ssh_common_ar
 EMPTY = Before()
 GROUP = GatewayGroup("phala_gateway", VARIABLES)
 CVM = Identity("", "u1", None, None)
+LISTED = Listed("db", "first.yml", ("", ""), CVM, {}, {})
 
 
 def settings(openssl: str = "openssl") -> GatewaySettings:
@@ -67,7 +68,7 @@ def test_group_has_the_common_variables_of_the_gateway() -> None:
         (inventory({}), Before()),
         (inventory({"other": 1}), Before()),
         (inventory({**VARIABLES, "other": 1}), Before()),
-        (inventory(VARIABLES, "db"), Before(gateways={"phala_gateway": "x.yml"}, cvms={"db": Listed("db", "x.yml", CVM, {})})),
+        (inventory(VARIABLES, "db"), Before(gateways={"phala_gateway": "x.yml"}, cvms={"db": LISTED})),
     ],
 )
 def test_group_that_changes_no_connection_is_shared(existing: Any, before: Before) -> None:
@@ -75,7 +76,7 @@ def test_group_that_changes_no_connection_is_shared(existing: Any, before: Befor
 
 
 def test_own_hosts_may_be_in_the_group_already() -> None:
-    refuse(inventory({}, "web"), Before(), Host("web", CVM, {}, {}, ("g", "phala_gateway"), {}))
+    refuse(inventory({}, "web"), Before(), Host("web", CVM, {}, {}, {}, ("g", "phala_gateway"), {}))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_group_with_other_variables_is_refused(variables: dict[str, Any], gatewa
     )
 
 
-@pytest.mark.parametrize("before", [Before(), Before(cvms={"db": Listed("db", "first.yml", CVM, {})})])
+@pytest.mark.parametrize("before", [Before(), Before(cvms={"db": LISTED})])
 def test_group_with_hosts_of_another_source_is_refused(before: Before) -> None:
     existing = inventory({}, "web", "db")
     assert refusal(existing, before) == (
@@ -102,7 +103,7 @@ def test_group_with_hosts_of_another_source_is_refused(before: Before) -> None:
         " Set another 'group' there, or rename the group of the other source."
     )
     with pytest.raises(GatewayGroupError, match="contains 'db'"):
-        refuse(existing, before, Host("db", CVM, {}, {}, ("g",), {}))
+        refuse(existing, before, Host("db", CVM, {}, {}, {}, ("g",), {}))
 
 
 def test_group_of_all_hosts_is_not_the_gateway_group_of_another_file() -> None:

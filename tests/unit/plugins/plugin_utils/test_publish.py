@@ -39,13 +39,16 @@ def test_group_of_all_cannot_have_a_parent() -> None:
         _refuse_loops(InventoryData(), [("x", "all")])
 
 
-def host(name: str, *groups: str, connection: Any = None, **composed: Any) -> Host:
-    return Host(name, Identity("me", name, None, None), {"a": [name]}, composed, groups, connection or {})
+SCOPE = ("https://a.example.org", "digest")
+
+
+def host(name: str, *groups: str, address: Any = None, **composed: Any) -> Host:
+    return Host(name, Identity("me", name, None, None), {"a": [name]}, address or {}, composed, groups, {})
 
 
 def built(*hosts: Host, path: str = "phala.yml", gateway: GatewayGroup | None = None, families: Any = ()) -> Built:
-    scopes = {"me": ("https://a.example.org", "digest")}
-    return Built(list(hosts), "phala", gateway, dict.fromkeys(families), Before(groups=frozenset({"all"})), path, scopes)
+    before = Before(groups=frozenset({"all"}))
+    return Built(list(hosts), "phala", gateway, dict.fromkeys(families), before, path, {"me": SCOPE})
 
 
 def groups_of(inventory: InventoryData, name: str) -> list[str]:
@@ -73,12 +76,13 @@ def test_hosts_and_groups_are_in_the_inventory() -> None:
 def test_run_knows_what_was_published() -> None:
     inventory = InventoryData()
     gateway = GatewayGroup("phala_gateway", {})
-    source = built(host("web", connection={"ansible_host": "x"}), gateway=gateway, families=[("phala", "phala_gateway")])
+    source = built(host("web", address={"ansible_host": "x"}), gateway=gateway, families=[("phala", "phala_gateway")])
     publish(inventory, source)
     run = current_run(inventory)
-    listed = Listed("web", "phala.yml", Identity("me", "web", None, None), {"ansible_host": "x"})
+    listed = Listed("web", "phala.yml", SCOPE, Identity("me", "web", None, None), {}, {"ansible_host": "x"})
     assert (run.before, run.gateways) == ({"phala.yml": source.before}, {"phala_gateway": "phala.yml"})
-    assert (run.cvms, run.marks) == ({"web": listed}, {("https://a.example.org", "vm_uuid", "web"): listed})
+    assert (run.cvms, run.listings) == ({"web": listed}, [listed])
+    assert inventory.hosts["web"].vars["ansible_host"] == "x"
 
 
 def test_first_source_of_a_cvm_and_of_a_gateway_group_is_remembered() -> None:
@@ -86,11 +90,11 @@ def test_first_source_of_a_cvm_and_of_a_gateway_group_is_remembered() -> None:
     gateway = GatewayGroup("phala_gateway", {})
     for path in ("first.yml", "second.yml"):
         families = [("phala", "phala_gateway")]
-        publish(inventory, built(host("web", connection={"c": path}), path=path, gateway=gateway, families=families))
+        publish(inventory, built(host("web", address={"c": path}), path=path, gateway=gateway, families=families))
     run = current_run(inventory)
     assert (run.cvms["web"].path, run.gateways) == ("first.yml", {"phala_gateway": "first.yml"})
     assert list(run.before) == ["first.yml", "second.yml"]
-    publish(inventory, built(host("web", connection={"c": "changed"}), path="first.yml"))
+    publish(inventory, built(host("web", address={"c": "changed"}), path="first.yml"))
     assert run.cvms["web"].connection == {"c": "changed"}
 
 

@@ -12,7 +12,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._sources import Before
 
 BEFORE = Before(
     hosts=frozenset({"db"}),
-    cvms={"web": Listed("web", "x.yml", Identity("", "u1", None, None), {})},
+    cvms={"web": Listed("web", "x.yml", ("", ""), Identity("", "u1", None, None), {}, {})},
     gateways={"other_gateway": "x.yml"},
 )
 

@@ -33,7 +33,7 @@ def inventory(**hosts: dict[str, Any]) -> Any:
 
 
 def listed(name: str, cvm: Identity) -> Listed:
-    return Listed(name, "phala.yml", cvm, {})
+    return Listed(name, "phala.yml", SCOPE, cvm, {}, {})
 
 
 def test_run_belongs_to_the_inventory_object() -> None:
@@ -47,7 +47,7 @@ def test_hosts_of_other_plugins_and_of_this_one_are_told_apart() -> None:
     run = current_run(shown)
     run.gateways["gw"] = "other.yml"
     own = listed("own", identity("u1", cvm_id="c1"))
-    run.add(own, SCOPE)
+    run.add(own)
     assert before_source(shown, "phala.yml") == Before(
         groups=frozenset({"all"}),
         hosts=frozenset({"web", "db", "plain"}),
@@ -62,7 +62,7 @@ def test_what_was_before_does_not_change_with_the_run() -> None:
     shown = inventory()
     before = before_source(shown, "phala.yml")
     run = current_run(shown)
-    run.add(listed("web", identity("u1")), SCOPE)
+    run.add(listed("web", identity("u1")))
     run.gateways["gw"] = "other.yml"
     assert before == Before(groups=frozenset({"all"}))
 
@@ -95,7 +95,7 @@ def test_second_parse_of_a_source_sees_what_the_first_saw() -> None:
 def test_cvm_of_an_earlier_source_is_found(first: Identity, scope: tuple[str, str], second: Identity, *, is_same: bool) -> None:
     shown = inventory()
     host = listed("web", first)
-    current_run(shown).add(host, SCOPE)
+    current_run(shown).add(host)
     assert before_source(shown, "second.yml").listed(second, scope) == (host if is_same else None)
 
 
@@ -103,7 +103,7 @@ def test_other_identifier_is_tried_where_the_first_belongs_to_another_cvm() -> N
     shown = inventory()
     replaced, same = listed("old", identity("u1", "i1")), listed("web", identity(None, "i2"))
     for host in (replaced, same):
-        current_run(shown).add(host, SCOPE)
+        current_run(shown).add(host)
     assert before_source(shown, "second.yml").listed(identity("u9", "i1"), SCOPE) is None
     assert before_source(shown, "second.yml").listed(identity("u9", "i2"), SCOPE) == same
 

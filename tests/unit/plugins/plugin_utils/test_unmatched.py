@@ -14,6 +14,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._filters import single
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Level, as_line
 from ansible_collections.phala.cloud.plugins.plugin_utils._unmatched import find_unmatched, needs_options, report_unmatched
 
+URL = "https://phala.example.org/api/v1"
 OPTIONS = {"region": ["US-EAST-1", "US-WEST-1"], "node": ["metal-9", "prod5"], "base_image": ["dstack-dev-0.5.7"]}
 
 
@@ -38,7 +39,7 @@ def report(filters: dict[str, Any], *apps: Any, options: Any = None, exclude: bo
     entry = {name: tuple(values) for name, values in filters.items()}
     entries = [] if exclude else [("filters", entry)]
     queries = single_valued(entry) if entries else [{}]
-    found = find_unmatched(entries, [entry] if exclude else [], queries, read_apps([apps] * len(queries), account=""))
+    found = find_unmatched(entries, [entry] if exclude else [], queries, read_apps([apps] * len(queries), account="", url=URL))
     diagnostics = report_unmatched(found, OPTIONS if options is None else options, has_cvms=bool(apps))
     return [(Level(diagnostic.level).name, as_line(diagnostic, str)) for diagnostic in diagnostics]
 
@@ -208,11 +209,11 @@ def test_several_unknown_values_are_reported_each_where_something_is_known() -> 
     ("exclude", "needed"), [({"region": ("us-wst-1",)}, True), ({"region": ("zzz",)}, False), ({"status": ("runing",)}, True)]
 )
 def test_values_of_the_service_are_needed_for_an_exclusion_that_may_be_misspelled(exclude: Any, *, needed: bool) -> None:
-    assert needs_options(find_unmatched([], [exclude], [{}], read_apps([[app(cvm("a"))]], account=""))) is needed
+    assert needs_options(find_unmatched([], [exclude], [{}], read_apps([[app(cvm("a"))]], account="", url=URL))) is needed
 
 
 def test_each_entry_is_compared_with_the_responses_of_its_own_queries() -> None:
     first, second = {"region": ("US-WEST-1",)}, {"region": ("EU",)}
-    apps = read_apps([[app(cvm("a"))], []], account="")
+    apps = read_apps([[app(cvm("a"))], []], account="", url=URL)
     found = find_unmatched([("include_filters[0]", second), ("filters", first)], [], [first, second], apps)
     assert [(each.option, each.values) for each in found] == [("include_filters[0].region", ["EU"])]
