@@ -25,6 +25,9 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker
 
 HAS_TYPES = hasattr(Templar, "evaluate_expression")  # since 2.19
 
+MAX_GROUPS = 1_000  # of one host
+_TOO_MANY_GROUPS = f"Left out groups, because groups and keyed_groups can give a host at most {MAX_GROUPS}"
+
 _JSON = "json:"  # what follows is JSON, which core then makes no other value of
 
 _CORRECT = "Correct it, or write a default where a value may be null."
@@ -38,7 +41,7 @@ Evaluate = Callable[[Callable[..., Any], str, Any], Any]  # of core's own evalua
 class Recorder:
     """Stand in for the inventory while core's constructed features run, and keep what they add to a host.
 
-    ``left_out`` has the reason for each composed variable that cannot be published, ``failures`` what expressions failed.
+    ``left_out`` has the reason for what cannot be published, by its name, and ``failures`` what expressions failed.
 
     Core adds hosts as it goes, so an error in a strict source would leave the earlier ones behind.
     """
@@ -69,6 +72,15 @@ class Recorder:
         """Give the groups the names that they may have; the functions return those of groups and of parents of groups."""
         self.groups = [free(group) for group in self.groups]
         self.parents = [(free_parent(parent), free(group)) for parent, group in self.parents]
+
+    def limit_groups(self) -> None:
+        """Leave out groups that are too many: the service may send long lists, and core's time grows with the square of these."""
+        groups = list(dict.fromkeys(self.groups))
+        if len(groups) > MAX_GROUPS:
+            self.groups = groups[:MAX_GROUPS]
+            kept = frozenset(self.groups)
+            self.parents = [(parent, group) for parent, group in self.parents if group in kept]
+            self.left_out[f"{len(groups) - MAX_GROUPS} groups"] = _TOO_MANY_GROUPS
 
     def all_groups(self) -> set[str]:
         """Return every group that was named, as a host's or as a parent."""
@@ -126,6 +138,7 @@ class Expressions:
             for position, keyed in enumerate(options.keyed_groups):
                 add = partial(plugin._add_host_to_keyed_groups, [keyed], known, host, strict=True, fetch_hostvars=False)
                 self._attempt(f"keyed_groups[{position}]", keyed["key"], known, recorder, add)
+        recorder.limit_groups()
         return recorder
 
     def _attempt(

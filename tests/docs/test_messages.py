@@ -473,6 +473,10 @@ CASES: Mapping[str, Provoke] = {
     "Left out keys that begin with __ansible_, which Ansible reserves: …": holding(
         App(name="a", cvms=(Cvm(name="a", extra={"__ansible_unsafe": 1}),))
     ),
+    "Left out groups, because groups and keyed_groups can give a host at most …: …": holding(
+        App(name="a", cvms=(Cvm(name="a", extra={"tags": [f"t{number}" for number in range(1001)]}),)),
+        keyed_groups=[{"key": "phala_tags"}],
+    ),
     "Left out variables that have …: …": holding(App(name="a", cvms=(Cvm(name="a", extra={"deep": deep(70)}),))),
     # The API key
     "there is no API key, and no home folder. Set api_key or PHALA_CLOUD_API_KEY, or run 'phala login' with"
@@ -594,7 +598,7 @@ CASES: Mapping[str, Provoke] = {
         lambda _text: "{"
     ),
     "The inventory cache has a damaged entry, so the plugin asks the service. Check the options of the cache.": spoiled_cache(
-        lambda text: text.replace("web-1", "web-9")
+        lambda text: text.replace("A", "B", 1)
     ),
     "The inventory cache cannot be written, so the next run asks the service again: …. Check the options of"
     " the cache.": unwritable_cache,

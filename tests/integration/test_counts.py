@@ -143,7 +143,7 @@ def publish_slowly(inventory: InventoryData, built: Built) -> None:
     for host in built.hosts:
         inventory.add_host(host.name)
         inventory.add_child(built.group, host.name)
-        for name, value in {**host.variables, **host.composed}.items():
+        for name, value in {**host.variables, **host.address, **host.composed}.items():
             inventory.set_variable(host.name, name, value)
         for group in host.groups:
             inventory.add_child(group, host.name)

@@ -16,7 +16,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.plugins.loader import inventory_loader
 
 from ansible_collections.phala.cloud.plugins.plugin_utils import _construct
-from ansible_collections.phala.cloud.plugins.plugin_utils._construct import Expressions, Recorder
+from ansible_collections.phala.cloud.plugins.plugin_utils._construct import MAX_GROUPS, Expressions, Recorder
 from ansible_collections.phala.cloud.plugins.plugin_utils._failures import Failure
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import ConstructedSettings
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker
@@ -149,6 +149,17 @@ def test_recorder_keeps_what_core_asks_the_inventory_for() -> None:
     recorder.add_child("three", group)
     assert recorder == Recorder("web", variables={"a": 1}, groups=["one", "two"], parents=[("three", "one")])
     assert recorder.all_groups() == {"one", "two", "three"}
+
+
+@pytest.mark.parametrize("count", [MAX_GROUPS, MAX_GROUPS + 1, 20 * MAX_GROUPS])
+def test_groups_of_a_host_are_limited(count: int) -> None:
+    names = [f"g{number}" for number in range(count)]
+    recorder = Recorder("web", groups=[*names, *names], parents=[("all_of_them", name) for name in names])
+    recorder.limit_groups()
+    assert list(dict.fromkeys(recorder.groups)) == names[:MAX_GROUPS]
+    assert [group for _parent, group in recorder.parents] == names[:MAX_GROUPS]
+    reason = "Left out groups, because groups and keyed_groups can give a host at most 1000"
+    assert recorder.left_out == ({f"{count - MAX_GROUPS} groups": reason} if count > MAX_GROUPS else {})
 
 
 def test_host_is_constructed_and_neither_the_inventory_nor_the_templar_keeps_a_trace(plugin: Any) -> None:
