@@ -180,6 +180,7 @@ def test_longest_list_that_the_plugin_can_decide_is_not_split() -> None:
         {"node": (node,), "region": numbers(3), "kms_type": (kms,)} for node in numbers(10) for kms in numbers(2)
     ]
     assert len(single_valued({"node": numbers(20)})) == 20
+    assert len(single_valued({"node": numbers(7), "region": numbers(2), "kms_type": numbers(30)})) == 14
 
 
 def test_too_many_combinations_are_refused() -> None:

@@ -11,10 +11,12 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._messages import (
     Diagnostic,
     Level,
     as_line,
+    counted,
     cut,
     has_warning,
     merged,
     of_account,
+    quoted,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import mask_keys
 
@@ -52,6 +54,15 @@ def test_subject_is_masked_before_it_is_cut(position: int) -> None:
 @pytest.mark.parametrize(("text", "result"), [("x" * 200, "x" * 200), ("x" * 201, "x" * 200 + "..."), ("\x1b[2J\n", "?[2J?")])
 def test_text_is_cut_and_printable(text: str, result: str) -> None:
     assert cut(text) == result
+
+
+def test_value_is_quoted_and_cut() -> None:
+    assert (quoted("a\nb"), quoted(7), quoted("x" * 300)) == (r"'a\nb'", "7", "'" + "x" * 199 + "...")
+
+
+def test_noun_has_the_number_of_its_count() -> None:
+    assert [counted(count, "host") for count in (0, 1, 2)] == ["0 hosts", "1 host", "2 hosts"]
+    assert counted(2, "entry", "entries") == "2 entries"
 
 
 def test_diagnostics_that_differ_in_their_subjects_alone_become_one() -> None:

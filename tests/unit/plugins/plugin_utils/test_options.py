@@ -153,7 +153,7 @@ def test_defaults(read: Callable[..., Settings], path: Path) -> None:
         ({"api_url": "http://127.0.0.1:8080/v1"}, "account.url", "http://127.0.0.1:8080/v1"),
         ({"api_url": "http://localhost/v1"}, "account.url", "http://localhost/v1"),
         ({"api_url": "http://[::1]:8080/v1"}, "account.url", "http://[::1]:8080/v1"),
-        ({"api_version": FLAT_VERSION}, "api.version", FLAT_VERSION),
+        ({"api_version": "aZ-0.9"}, "api.version", "aZ-0.9"),
         ({"timeout": 5}, "api.timeout", 5),
         ({"timeout": "5"}, "api.timeout", 5),
         ({"retries": 0}, "api.retries", 0),
@@ -254,7 +254,7 @@ def test_path_of_openssl_is_relative_to_the_file(read: Callable[..., Settings], 
 
 
 TWO_ACCOUNTS: Mapping[str, Any] = {
-    "accounts": [{"name": "a", "api_key": "phak_of-account-a"}, {"name": "b", "api_key": "{{ key }}"}]
+    "accounts": [{"name": "a", "api_key": "key-of-account-a"}, {"name": "b", "api_key": "{{ key }}"}]
 }
 
 
@@ -263,23 +263,28 @@ def test_accounts_have_their_keys_and_the_url_of_the_environment(
     url: str | None, read: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PHALA_CLOUD_API_PREFIX", url or "")
-    settings = read(TWO_ACCOUNTS, extra_vars={"key": "phak_of-account-b"})
+    settings = read(TWO_ACCOUNTS, extra_vars={"key": "key-of-account-b"})
     assert settings.accounts == (
-        Account("a", url or DEFAULT_URL, "phak_of-account-a", "accounts[0].api_key"),
-        Account("b", url or DEFAULT_URL, "phak_of-account-b", "accounts[1].api_key"),
+        Account("a", url or DEFAULT_URL, "key-of-account-a", "accounts[0].api_key"),
+        Account("b", url or DEFAULT_URL, "key-of-account-b", "accounts[1].api_key"),
     )
     assert settings.diagnostics == ()
 
 
 def test_key_is_masked_wherever_it_was_seen(read: Callable[..., Settings], problems: Callable[..., list[str]]) -> None:
-    seen = [KEY, "phak_of-account-a", "phak_of-account-b"]
+    seen = [KEY, "key-of-account-a", "key-of-account-b"]
     extra_vars = {"key": seen[-1]}
     assert not [key for key in seen if key in read(TWO_ACCOUNTS, extra_vars=extra_vars).mask(" ".join(seen))]
-    assert read({}).mask("None XXXX") == "None XXXX"
-    seen.append("phak_of-the-file")
-    beside, group = problems({**TWO_ACCOUNTS, "api_key": seen[-1], "group": " ".join(seen)}, extra_vars=extra_vars)
-    assert not [key for key in seen if key in group + beside]
-    assert (beside.split()[0], group.split()[0]) == ("api_key:", "group:")
+    assert read({}).mask("None XXXX") == "None XXXX"  # what stands for a missing one
+    seen += ["key-of-account-c", "key-of-the-file"]
+    options = {
+        "accounts": [*TWO_ACCOUNTS["accounts"], None, {"name": "c", "api_key": "key-of-account-c", "profile": "c"}],
+        "api_key": "key-of-the-file",
+        "group": " ".join(seen),
+    }
+    told = problems(options, extra_vars=extra_vars)
+    assert [problem.split(":")[0] for problem in told] == ["api_key", "accounts[2]", "accounts[3]", "group"]
+    assert not [key for key in seen if key in " ".join(told)]
 
 
 @pytest.mark.parametrize(("accounts", "named"), [("a", "accounts"), ([None], "accounts[0]"), ([{"name": "a"}], "accounts[0]")])
@@ -603,7 +608,7 @@ def test_environment_may_hold_templates(read: Callable[..., Settings], monkeypat
         ({"hostnames": ["nmae"]}, ["hostnames", "'nmae'", "'name'"]),
         ({"hostnames": ["zzz"]}, ["hostnames", "'zzz'", "vm_uuid"]),
         ({"hostnames": ["cvm_name"]}, ["hostnames", "'cvm_name'"]),
-        ({"hostnames": []}, ["hostnames", "empty"]),
+        ({"hostnames": []}, ["hostnames: is empty. Write at least one entry, such as 'name'."]),
         ({"hostnames": [""]}, ["hostnames[0]", " a core variable's name or a Jinja2 template"]),
         ({"hostnames": ["{{"]}, ["hostnames: '{{' is not a Jinja2 template"]),
         ({"hostvars_prefix": "a-b"}, ["hostvars_prefix", "'a-b'"]),
@@ -663,7 +668,7 @@ def test_environment_may_hold_templates(read: Callable[..., Settings], monkeypat
         ({"api_key": "two words"}, ["api_key", "space"]),
         ({"api_key": "phak_x\n"}, ["api_key", "line break"]),
         ({"api_key": "phak_\N{LATIN SMALL LETTER E WITH ACUTE}"}, ["api_key", "ASCII"]),
-        ({"api_key": ""}, ["api_key", "empty"]),
+        ({"api_key": ""}, ["api_key: is empty. Remove it, or write a value."]),
         ({"api_key": "{{ empty }}"}, ["api_key", "empty"]),
         ({"api_key": "{{ nothing }}"}, ["api_key", "-e"]),
         ({"profile": "{{ empty }}"}, ["profile", "empty text"]),

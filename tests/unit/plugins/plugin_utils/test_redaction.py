@@ -52,6 +52,7 @@ def test_part_after_the_prefix_is_masked_too(form: Callable[[str], str]) -> None
 
 def test_longest_key_is_masked_first() -> None:
     assert mask_keys(["abcdefgh", "abcdefgh-ijk", "gh-i"])("abcdefgh-ijk abcdefgh gh-i") == "*** *** gh-i"
+    assert mask_keys(["zbcdefgh", "a-zbcdefgh"])("a-zbcdefgh zbcdefgh") == "*** ***"
 
 
 def test_octets_that_are_not_utf_8_are_masked() -> None:

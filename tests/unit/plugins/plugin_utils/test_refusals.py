@@ -124,7 +124,7 @@ def test_403_of_a_proxy_is_not_blamed_on_the_key(body: Any, kind: str, said: str
 
 
 def test_redirect_shows_where_it_points() -> None:
-    for status in (301, 302, 303, 307, 308, 399):
+    for status in (300, 301, 302, 303, 307, 308, 399):
         assert str(error_for(status, location=f"https://other.example/{KEY}")) == (
             f"{status} from {URL}: the response redirects to https://other.example/***, and the plugin does not follow redirects,"
             " because it would send the API key. Correct api_url."

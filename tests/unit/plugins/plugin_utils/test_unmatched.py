@@ -212,6 +212,12 @@ def test_values_of_the_service_are_needed_for_an_exclusion_that_may_be_misspelle
     assert needs_options(find_unmatched([], [exclude], [{}], read_apps([[app(cvm("a"))]], account="", url=URL))) is needed
 
 
+def test_each_exclusion_is_reported() -> None:
+    excludes = [{"name": ("wbe",)}, {"name": ("web",)}, {"name": ("wwb",)}]
+    found = find_unmatched([], excludes, [{}], read_apps([[app(cvm("web"))]], account=""))
+    assert [each.option for each in found] == ["exclude_filters[0].name", "exclude_filters[2].name"]
+
+
 def test_each_entry_is_compared_with_the_responses_of_its_own_queries() -> None:
     first, second = {"region": ("US-WEST-1",)}, {"region": ("EU",)}
     apps = read_apps([[app(cvm("a"))], []], account="", url=URL)
