@@ -153,7 +153,7 @@ def test_fleet_of_other_accounts_is_another_entry(accounts: list[Account]) -> No
 
 def warned(reported: list[Diagnostic]) -> str:
     (diagnostic,) = reported
-    assert diagnostic.level == Level.WARNING
+    assert (diagnostic.level, diagnostic.advice) == (Level.WARNING, "Check the options of the cache.")
     return ": ".join((diagnostic.text, *diagnostic.subjects))
 
 
@@ -162,7 +162,7 @@ def test_damaged_entry_is_a_warning() -> None:
     cache(store, reported).save(FLEET)
     store.update(dict.fromkeys(store, "damaged"))
     assert cache(store, reported).load() is None
-    assert "damaged" in warned(reported)
+    assert warned(reported) == "The inventory cache has a damaged entry, so the plugin asks the service"
 
 
 @pytest.mark.parametrize(
@@ -182,9 +182,9 @@ def test_cache_that_cannot_be_read_is_a_warning_with_the_reason(error: Exception
 
 
 def test_entry_that_cannot_be_written_is_a_warning_and_not_kept() -> None:
-    store, reported = Store(write=OSError("disk is full")), list[Diagnostic]()
+    store, reported = Store(write=OSError("disk is full.")), list[Diagnostic]()
     cache(store, reported).save(FLEET)
-    assert "disk is full" in warned(reported)
+    assert warned(reported) == "The inventory cache cannot be written, so the next run asks the service again: disk is full"
     assert store == {}
 
 

@@ -16,8 +16,10 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._hosts import (
     dimension_value,
     host_variables,
 )
-from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Level, as_line
+from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import MAX_DEPTH, Marker
+
+TO_SEPARATE = "To separate them, use keyed_groups, or remove the dimension from group_by."
 
 
 def core(**values: Any) -> Any:
@@ -49,7 +51,8 @@ def test_every_variable_has_prefix_and_suffix_and_core_variables_win(prefix: str
 def test_field_whose_name_is_not_safe_is_left_out_and_reported(prefix: str, field: str) -> None:
     found, (diagnostic,) = variables({field: 1}, prefix)
     assert len(found) == len(CORE_VARIABLES)
-    assert (diagnostic.level, field in as_line(diagnostic, str)) == (Level.VERY_VERBOSE, True)
+    text = "Left out fields whose names are not valid variable names"
+    assert diagnostic == Diagnostic(Level.VERY_VERBOSE, text, subjects=(f"{field} of 'web' (vm_uuid 'u1')",))
 
 
 def test_variable_that_cannot_be_published_is_left_out_with_a_warning() -> None:
@@ -58,7 +61,8 @@ def test_variable_that_cannot_be_published_is_left_out_with_a_warning() -> None:
         deep = [deep]
     found, (diagnostic,) = variables({"deep": deep, "other": 1})
     assert ("p_deep" in found, found["p_other"]) == (False, 1)
-    assert (diagnostic.level, diagnostic.subjects) == (Level.WARNING, ("p_deep of 'web' (vm_uuid 'u1')",))
+    text = f"Left out variables that have more than {MAX_DEPTH} levels"
+    assert diagnostic == Diagnostic(Level.WARNING, text, subjects=("p_deep of 'web' (vm_uuid 'u1')",))
 
 
 @pytest.mark.parametrize(
@@ -82,6 +86,8 @@ def test_variable_that_cannot_be_published_is_left_out_with_a_warning() -> None:
         ("os_type", {"is_dev": True}, "dev"),
         ("os_type", {"is_dev": False}, "prod"),
         ("os_type", {"is_dev": None}, None),
+        ("reachable", {"is_reachable": True}, "true"),
+        ("reachable", {"is_reachable": None}, None),
     ],
 )
 def test_dimension_has_a_text_or_no_value(dimension: str, values: dict[str, Any], value: str | None) -> None:
@@ -95,12 +101,15 @@ def test_values_that_share_a_group_are_one_warning_for_each_group() -> None:
     assert groups.shared() == []
     assert groups.of(core(region="US_1"), "") == ("x_region_US_1", None)
     (warning,) = groups.shared()
-    assert (warning.level, warning.subjects) == (Level.WARNING, ("x_region_US_1 ('US-1', 'US_1')",))
+    text = "Different values share a group, because they give the same group name"
+    assert warning == Diagnostic(Level.WARNING, text, subjects=("x_region_US_1 ('US-1', 'US_1')",), advice=TO_SEPARATE)
 
 
 def test_apps_of_one_name_are_a_warning() -> None:
     groups = GroupNames(("app",), "", str)
     for app_id, account in (("aa", ""), ("aa", ""), ("bb", "")):
         assert groups.of(core(app_name="web", app_id=app_id, app={"app_id": app_id}), account) == ("app_web",)
+    assert groups.of(core(app_name="one", app_id="cc", app={"app_id": "cc"}), "") == ("app_one",)
     (warning,) = groups.shared()
-    assert (warning.level, warning.subjects) == (Level.WARNING, ("app_web (app_id 'aa', 'bb')",))
+    text = "Different apps with the same name share a group"
+    assert warning == Diagnostic(Level.WARNING, text, subjects=("app_web (app_id 'aa', 'bb')",), advice=TO_SEPARATE)

@@ -14,8 +14,10 @@ from ansible.utils.unsafe_proxy import wrap_var
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.phala.cloud.plugins.plugin_utils import _trust
 from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import (
+    CORE_KEY_LEFT_OUT,
     MAX_DEPTH,
     Marker,
     UnpublishableError,
@@ -142,14 +144,26 @@ def test_variables_are_marked() -> None:
     assert (is_trusted_as_template(marked["a"]), is_trusted_as_template(marked["b"][0])) == (True, False)
 
 
-def test_variable_of_too_many_levels_is_left_out_alone() -> None:
-    deep: Any = "x"
-    for _level in range(MAX_DEPTH):
-        deep = [deep]
-    marked, left_out = mark_variables({"deep": deep, "a": "plain", "b": ["{{ 1 }}"], "__ansible_type": "x"})
-    assert marked == {"a": "plain", "b": ["{{ 1 }}"]}
-    assert sorted(left_out) == ["__ansible_type", "deep"]
-    assert str(MAX_DEPTH) in left_out["deep"]
+@pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"a": value}])
+def test_variable_of_too_many_levels_is_left_out_alone(wrap: Any) -> None:
+    edge: Any = "x"
+    for _level in range(MAX_DEPTH - 1):
+        edge = wrap(edge)
+    assert mark_variables({"a": edge}) == ({"a": edge}, {})
+    marked, left_out = mark_variables({"deep": wrap(edge), "__ansible_type": "x", "a": edge, "b": ["{{ 1 }}"]})
+    assert marked == {"a": edge, "b": ["{{ 1 }}"]}
+    reason = f"Left out variables that have more than {MAX_DEPTH} levels"
+    assert left_out == {"__ansible_type": CORE_KEY_LEFT_OUT, "deep": reason}
+
+
+@pytest.mark.parametrize("first", [1, [[float("nan")]]], ids=str)
+def test_variables_get_their_final_names_or_none(first: Any) -> None:
+    for _level in range(0 if first == 1 else MAX_DEPTH):
+        first = [first]
+    names = {"first": "p_first", "left": None, "last": "p_last"}
+    marked, left_out = Marker().mark_variables({"first": first, "left": 2, "last": "x"}, names)
+    assert (sorted({*marked, *left_out}), marked["p_last"]) == (["p_first", "p_last"], "x")
+    assert list(left_out) == ([] if first == 1 else ["p_first"])
 
 
 KEYED = [
@@ -180,6 +194,17 @@ def test_key_that_can_be_a_template_is_published_wherever_core_keeps_its_mark(va
     assert [reason for reason in left_out.values() if "keys" not in reason] == []
     if holds_text and not NEEDS_TRUST:
         assert not is_trusted_as_template(marked["x"]["{{ 7 * 7 }}"])
+
+
+def test_key_that_can_be_a_template_is_published_only_beside_text_where_core_drops_its_mark(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_trust, "trust_as_template", None)
+    numbers, texts = {"{{ a }}": {"b": (1, None)}}, {"{{ a }}": {"b": ({"c": "text"}, 1)}}
+    marked, left_out = mark_variables({"n": numbers, "t": texts, "tt": [texts], "nn": [numbers], "x": "y"})
+    listed = {"{{ a }}": {"b": [{"c": "text"}, 1]}}
+    assert marked == {"t": listed, "tt": [listed], "x": "y"}
+    assert left_out == dict.fromkeys(("n", "nn"), "Left out variables that have keys that can be templates")
 
 
 def test_marks_are_taken_off_for_names() -> None:
