@@ -13,14 +13,18 @@ from hypothesis import strategies as st
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
     ShapeError,
+    ShownApp,
     app_fault,
+    app_key,
     condense_app,
     entries,
     filter_states,
+    has_identifier,
     read_app,
     read_apps,
+    read_filterable,
 )
-from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm, Identity
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm, Filterable, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 
 FLAT = {"vm_uuid": "u1", "app_id": "a1", "name": "web", "status": "running", "teepod_id": 7, "teepod_name": "prod7"}
@@ -130,6 +134,52 @@ def test_only_cvm_of_its_app_is_known(cvms: list[Any], fields: dict[str, Any], *
     assert {cvm.is_only_cvm for cvm in read(app(*cvms, **fields))} == {alone}
 
 
+def test_apps_that_share_an_app_id_have_no_only_cvm() -> None:
+    other = app({**FLAT, "vm_uuid": "u2"}, id="prj_2", app_id="0xA1")
+    for apps, alone in (([[app(FLAT)], [other]], False), ([[app(FLAT)], [app(FLAT)]], True)):
+        shown = read_apps(apps, account="me", url="")
+        assert {cvm.is_only_cvm for of_query in shown for each in of_query for cvm in each.cvms} == {alone}
+        assert shown[0][0].cvms[0].identity.account == "me"
+
+
+@pytest.mark.parametrize(("account", "shown"), [("me", "me"), ("", None)])
+def test_account_is_shown_by_its_name(account: str, shown: str | None) -> None:
+    assert read_app(app(FLAT), entries(app(FLAT)), account=account).cvms[0].core["account"] == shown
+
+
+def test_each_identifier_tells_a_cvm_from_others() -> None:
+    assert all(has_identifier(raw) for raw in ({"vm_uuid": "u"}, {"instance_id": "i"}, {"id": 1}))
+    assert not any(has_identifier(raw) for raw in ({}, {"vm_uuid": ""}, {"id": 0}))
+
+
+def test_app_is_identified_by_both_of_its_ids() -> None:
+    assert app_key({"id": 5, "app_id": "a", "name": "x"}) == ("5", "a")
+
+
+def test_filters_are_decided_by_what_a_cvm_shows() -> None:
+    hidden = {"base_image", "instance_type", "kms_slug", "kms_type", "listed", "region"}
+    flat = Filterable(("prod7", "prod7"), (None,), True, frozenset(hidden), frozenset())
+    nested = Filterable((None, None), (None,), False, frozenset({*hidden, "node"}), frozenset({"kms_slug"}))
+    assert (read_filterable(FLAT), read_filterable(NESTED)) == (flat, nested)
+
+
+def test_what_is_no_cvm_is_reported_and_its_nodes_are_known() -> None:
+    gone = [{**FLAT, "vm_uuid": name, "deleted_at": "2026-01-01", "teepod_name": f"node-{name}"} for name in ("u1", "u2")]
+    raw_app = app(*gone, cvm_count=3)
+    deleted = [f"Left out CVM 'web' (vm_uuid '{name}'): it was deleted at '2026-01-01'" for name in ("u1", "u2")]
+    hidden = Diagnostic(
+        Level.WARNING,
+        "The service counts more CVMs than it shows, so hosts may be missing",
+        subjects=("app 'app' (app_id 'a1') counts 3 and shows 2",),
+        advice="Compare with the service's own list of the app's CVMs.",
+    )
+    shown = read_app(raw_app, entries(raw_app), account="")
+    assert (shown.key, shown.cvms, {*shown.other_nodes}) == (("prj_1", "a1"), [], {"node-u1", "node-u2"})
+    assert shown.diagnostics == [*(Diagnostic(Level.VERY_VERBOSE, text) for text in deleted), hidden]
+    empty = Diagnostic(Level.VERY_VERBOSE, "Left out app 'app' (app_id 'a1'): the API shows no CVM of it")
+    assert read_app(app(), [], account="") == ShownApp(("prj_1", "a1"), [], [empty], [])
+
+
 # Structure and shape
 
 
@@ -151,7 +201,7 @@ def test_only_cvm_of_its_app_is_known(cvms: list[Any], fields: dict[str, Any], *
 def test_wrong_structure_is_reported_with_the_app(raw_app: dict[str, Any], words: list[str]) -> None:
     fault = app_fault(raw_app)
     assert fault
-    assert [word for word in words if word not in fault] == []
+    assert [word for word in [*words, "app 'app' (app_id 'a1') is "] if word not in fault] == []
 
 
 @pytest.mark.parametrize(
@@ -180,7 +230,7 @@ def test_unknown_shape_fails_and_says_what_is_missing(cvms: list[Any], missing: 
         read_apps([[app(cvm) for cvm in cvms]], account="", url="https://phala.example.org")
     assert missing in str(caught.value)
     assert "https://phala.example.org/apps" in str(caught.value)
-    assert "api_version" in str(caught.value)
+    assert str(caught.value).endswith(". Check api_url and api_version, or update the collection.")
 
 
 @pytest.mark.parametrize(
@@ -221,6 +271,7 @@ def test_condensed_app_gives_the_same_cvms(cvms: list[Any], current: Any) -> Non
 def test_current_cvm_that_is_listed_is_condensed_to_its_identifiers() -> None:
     assert condense_app(app(FLAT, current_cvm={**FLAT}))["current_cvm"] == {"vm_uuid": "u1"}
     assert condense_app(app(current_cvm=FLAT))["current_cvm"] == FLAT
+    assert condense_app(app(FLAT)) == app(FLAT)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,9 +19,11 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import (
     UndecidableError,
     consumed,
     select_cvms,
+    select_from_accounts,
     unshown_nodes,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
+from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Account
 
 URL = "https://phala.example.org/api/v1"
 FLAT = {"vm_uuid": "u1", "app_id": "a1", "name": "web", "status": "running", "teepod_id": 7, "teepod_name": "prod7"}
@@ -89,7 +92,7 @@ TWIN = {**FLAT, "name": "twin"}
     ids=["two apps", "one app", "one identity", "instance id"],
 )
 def test_two_cvms_of_one_identifier_fail_unless_one_is_excluded(apps: list[Any]) -> None:
-    with pytest.raises(AmbiguousError, match=r"'web' of app 'a1' and 'twin' of app 'a1'.*exclude_filters"):
+    with pytest.raises(AmbiguousError, match=r"'web' of app 'a1' and 'twin' of app 'a1'\. Leave .* with exclude_filters\.$"):
         select(*apps)
     twin_excluded = [
         {**raw, "cvms": [{**cvm, "status": "x" if cvm["name"] == "twin" else "y"} for cvm in raw["cvms"]]} for raw in apps
@@ -112,17 +115,30 @@ def test_two_cvms_of_one_identifier_fail_unless_one_is_excluded(apps: list[Any])
 def test_cvm_that_does_not_show_the_value_does_not_meet_the_filter(raw: dict[str, Any], name: str, value: str) -> None:
     cvms, (left_out, warning) = select(app(raw), **{name: (value,)})
     assert cvms == []
-    assert f"CVM 'web' (vm_uuid 'u1') of the query {{{name}: {value}}}" in left_out.text
+    assert left_out.text.endswith(f"CVM 'web' (vm_uuid 'u1') of the query {{{name}: {value}}}: it does not match {name}")
     assert warning.level is Level.WARNING
+    assert warning.text == "The service returned apps in which no CVM matches the filters, so they are left out"
+    assert warning.advice == "Correct the filters, or check api_url and api_version."
     assert warning.subjects[0].startswith(f"{name}: {value} (they have ")
 
 
 def test_app_that_misses_only_the_status_is_a_line_at_v() -> None:
-    regions = {"region": ("r",), "status": ("paused",)}
-    diagnostics = select(app({**FLAT, "region_identifier": "R"}), **regions)[1]
-    assert [diagnostic.level for diagnostic in diagnostics] == [Level.VERBOSE, Level.VERY_VERBOSE]
-    diagnostics = select(app({**FLAT, "region_identifier": "Q"}), **regions)[1]
-    assert diagnostics[-1].subjects == ("region: r (they have 'Q')", "status: paused (they have 'running')")
+    regions = {"region": ("r",), "status": ("paused", "stopped")}
+    noted, left_out = select(app({**FLAT, "region_identifier": "R"}), **regions)[1]
+    text = "The service returned apps in which no CVM has the requested status, which may lag"
+    assert noted == Diagnostic(Level.VERBOSE, text, subjects=("'web' (vm_uuid 'u1')",))
+    assert left_out.level is Level.VERY_VERBOSE
+    assert left_out.text.endswith(" of the query {region: r, status: paused|stopped}: it does not match status")
+    left_out, warning = select(app({**FLAT, "region_identifier": "Q"}), **regions)[1]
+    assert left_out.text.endswith(": it does not match region, status")
+    assert warning.subjects == ("region: r (they have 'Q')", "status: paused|stopped (they have 'running')")
+
+
+def test_app_whose_cvms_miss_different_filters_is_reported_with_all_of_them() -> None:
+    own = {"region_identifier": "Q", "kms_type": "a"}, {"vm_uuid": "u2", "region_identifier": "R", "kms_type": "b"}
+    cvms = [{**FLAT, **fields} for fields in own]
+    *_left_out, warning = select(app(*cvms), region=("r",), kms_type=("a",))[1]
+    assert warning.subjects == ("kms_type: a (they have 'a', 'b')", "region: r (they have 'Q', 'R')")
 
 
 def test_app_is_kept_quietly_if_one_of_its_cvms_matches() -> None:
@@ -177,7 +193,8 @@ def test_id_alone_does_not_make_two_cvms_one() -> None:
 
 
 def test_exclusion_by_a_field_that_the_response_does_not_show_is_undecidable() -> None:
-    with pytest.raises(UndecidableError, match=r'exclude_filters\[1\]\.kms_slug .* api_version: "2025-10-28"'):
+    advice = r'Set api_version: "2025-10-28", which does, or use another filter\.$'
+    with pytest.raises(UndecidableError, match=rf"exclude_filters\[1\]\.kms_slug .* {advice}"):
         select(app(NESTED), excludes=[{"region": ("R",)}, {"kms_slug": ("k",)}])
 
 
@@ -185,6 +202,57 @@ def test_excluded_cvm_is_reported_with_the_entry() -> None:
     cvms, (diagnostic,) = select(app(FLAT), excludes=[{"region": ("R",)}, {"status": ("running",)}])
     assert cvms == []
     assert "exclude_filters[1]" in diagnostic.text
+
+
+def test_node_of_the_service_that_no_response_shows_is_left_to_the_service() -> None:
+    for nodes, found in ((["PROD9", "prod7"], ["u1"]), (["prod1"], []), ([], [])):
+        apps = read_apps([[app({**FLAT, "teepod_name": None})]], account="", url=URL)
+        assert uuids(select_cvms([{"node": ("Prod9",)}], [], apps, nodes=nodes)) == found
+
+
+def select_all(
+    apps: dict[str, list[Any]], *, is_explained: bool = False, excludes: Sequence[Any] = (), **query: tuple[str, ...]
+) -> tuple[list[Cvm], list[Diagnostic]]:
+    """Select from what one query and one that matches nothing return, by the names of the accounts."""
+    accounts = tuple(Account(name, URL, "", "") for name in apps)
+    settings: Any = SimpleNamespace(accounts=accounts, queries=[query, {"name": ("none",)}], excludes=excludes)
+    answers = [part for name, own in apps.items() for part in read_apps([own, []], account=name, url=URL)]
+    return select_from_accounts(settings, answers, ["prod9"], is_explained=is_explained)
+
+
+def test_cvms_of_all_accounts_are_selected() -> None:
+    second = {**FLAT, "vm_uuid": "u2", "teepod_name": None}
+    cvms, diagnostics = select_all({"a": [app(FLAT)], "b": [app(second, {**NESTED, "status": "x"})]}, status=("running",))
+    assert [(cvm.identity.account, cvm.core["vm_uuid"]) for cvm in cvms] == [("a", "u1"), ("b", "u2")]
+    (left_out,) = diagnostics
+    assert left_out.text.startswith("account 'b': ")
+    assert uuids(select_all({"a": [app({**FLAT, "teepod_name": None})]}, node=("prod9",))) == ["u1"]
+
+
+def test_accounts_may_share_the_id_of_an_app_but_no_cvm() -> None:
+    assert len(select_all({"a": [app(NESTED)], "b": [app(NESTED)]})[0]) == 2
+    with pytest.raises(AmbiguousError) as caught:
+        select_all({"a": [app(FLAT)], "": [], "b": [app({**NESTED, "vm_uuid": "u1", "name": None}, app_id="a2")]})
+    assert str(caught.value) == (
+        "two CVMs have the vm_uuid 'u1': 'web' of app 'a1' in account 'a' and '' of app 'a2' in account 'b'. Leave one of them"
+        " out with exclude_filters."
+    )
+
+
+def test_warning_says_that_all_cvms_are_left_out_unless_it_is_known() -> None:
+    named = [{**FLAT, "name": name, "vm_uuid": name, "region_identifier": "Q"} for name in ("b", "c", "d", "e", "x", "y")]
+    apps = {"a": [app(*named[:4])], "b": [app(*named[4:])]}
+    excludes = [{"name": ("x", "y")}]
+    assert select_all(apps, excludes=excludes, name=("none",))[1][-1] == Diagnostic(
+        Level.WARNING,
+        "No hosts: all CVMs that the service returned are left out (2 by exclude_filters and 4 by filters)",
+        advice="Correct the filters. -vv shows what each CVM does not match.",
+    )
+    for quiet in (select_all(apps, excludes=excludes, name=("none",), is_explained=True), select_all(apps, name=("x",))):
+        assert {diagnostic.level for diagnostic in quiet[1]} == {Level.VERY_VERBOSE}
+    assert select_all({"a": [], "b": []}) == ([], [])
+    assert [diagnostic.level for diagnostic in select_all(apps, region=("r",))[1] if diagnostic.advice] == [Level.WARNING] * 2
+    assert not [diagnostic for diagnostic in select_all(apps, status=("x",))[1] if diagnostic.level is Level.WARNING]
 
 
 def test_consumed_list_gives_its_values_in_order_and_keeps_none() -> None:

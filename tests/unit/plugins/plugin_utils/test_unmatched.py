@@ -214,7 +214,7 @@ def test_values_of_the_service_are_needed_for_an_exclusion_that_may_be_misspelle
 
 def test_each_exclusion_is_reported() -> None:
     excludes = [{"name": ("wbe",)}, {"name": ("web",)}, {"name": ("wwb",)}]
-    found = find_unmatched([], excludes, [{}], read_apps([[app(cvm("web"))]], account="", url=""))
+    found = find_unmatched([], excludes, [{}], read_apps([[app(cvm("web"))]], account="", url=URL))
     assert [each.option for each in found] == ["exclude_filters[0].name", "exclude_filters[2].name"]
 
 
