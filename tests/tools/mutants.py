@@ -42,7 +42,7 @@ HELPERS = COLLECTION / "plugins/plugin_utils"
 UNIT_TESTS = COLLECTION / "tests/unit/plugins/plugin_utils"
 PACKAGE = str(HELPERS).replace("/", ".")
 INTEGRATION_TESTS = (str(COLLECTION / "tests/integration"), "-m", "not slow and not command")  # commands take too long
-MOST_SECONDS = 30  # of tests for each mutant
+UNIT_SECONDS, INTEGRATION_SECONDS = 60, 10  # of tests for each mutant, the shortest first
 LEAST = 85  # percent
 NO_TEST = -1
 CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
@@ -63,7 +63,7 @@ def main() -> int:
     tests = [[str(UNIT_TESTS / name) for name in settings["tests"].get(helper, [f"test{helper}.py"])] for helper in helpers]
     survivors: list[str] = []
     too_few = []
-    for helper, (count, left) in zip(helpers, run_all([[helper] for helper in helpers], tests), strict=True):
+    for helper, (count, left) in zip(helpers, run_all([[helper] for helper in helpers], tests, UNIT_SECONDS), strict=True):
         rate = 100 * (count - len(left)) // count if count else 100
         print(f"{helper}: {count - len(left)} of {count} killed, {rate} %")
         for mutant, change in left.items():
@@ -83,24 +83,28 @@ def try_integration_tests(sample: Sequence[str]) -> None:
     """Show which of these survivors the integration tests kill."""
     shares = [sorted(sample[core::CORES]) for core in range(min(CORES, len(sample)))]
     helpers = [sorted({mutant.partition(".")[0] for mutant in share}) for share in shares]
-    left = [mutant for _count, found in run_all(helpers, [INTEGRATION_TESTS] * len(shares), shares) for mutant in found]
+    results = run_all(helpers, [INTEGRATION_TESTS] * len(shares), INTEGRATION_SECONDS, shares)
+    left = [mutant for _count, found in results for mutant in found]
     print(f"Of a sample of {len(sample)} survivors, the integration tests kill {len(sample) - len(left)}. These are left:")
     print("".join(f"    {mutant}\n" for mutant in sorted(left)), end="")
 
 
 def run_all(
-    helpers: Sequence[Sequence[str]], tests: Sequence[Sequence[str]], mutants: Sequence[Sequence[str]] | None = None
+    helpers: Sequence[Sequence[str]],
+    tests: Sequence[Sequence[str]],
+    seconds: float,
+    mutants: Sequence[Sequence[str]] | None = None,
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Run each selection of tests on its helpers, in as many processes as there are cores."""
     with ProcessPoolExecutor(CORES, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
-        yield from pool.map(run, helpers, tests, mutants or itertools.repeat(()))
+        yield from pool.map(run, helpers, tests, itertools.repeat(seconds), mutants or itertools.repeat(()))
 
 
-def run(helpers: Sequence[str], tests: Sequence[str], mutants: Sequence[str]) -> tuple[int, dict[str, str]]:
+def run(helpers: Sequence[str], tests: Sequence[str], seconds: float, mutants: Sequence[str]) -> tuple[int, dict[str, str]]:
     """Run the tests on these mutants of the helpers, or on all. Return how many there are, and how the survivors differ."""
     sources = {helper: (HELPERS / f"{helper}.py").read_text(encoding="utf-8") for helper in helpers}
     mutated = {helper: mutate_file_contents(f"{HELPERS}/{helper}.py", source) for helper, source in sources.items()}
-    runs = Runs(mutants or [f"{helper}.{name}" for helper in helpers for name in mutated[helper].mutant_names])
+    runs = Runs(mutants or [f"{helper}.{name}" for helper in helpers for name in mutated[helper].mutant_names], seconds)
     if not runs.mutants:
         return 0, {}
     for helper in helpers:
@@ -126,8 +130,9 @@ def replace_file(path: Path, text: str) -> None:
 class Runs:
     """A plugin of pytest that runs each collected test on the mutants that it can reach, instead of once."""
 
-    def __init__(self, mutants: Sequence[str]) -> None:
+    def __init__(self, mutants: Sequence[str], seconds: float) -> None:
         self.mutants = mutants
+        self.seconds = seconds
         self.survivors: list[str] = []
         self.failures: list[str] = []
 
@@ -151,7 +156,7 @@ class Runs:
             tests = reached.get(mutant.partition("__mutmut_")[0], {})
             order = sorted(tests, key=lambda index: (-kills[index], tests[index]))
             spent = itertools.accumulate(tests[index] for index in order)
-            within = [index for index, seconds in zip(order, spent, strict=True) if seconds < MOST_SECONDS]
+            within = [index for index, seconds in zip(order, spent, strict=True) if seconds < self.seconds]
             killer = in_fork(partial(self.find_killer, mutant, session.items, within), 5 + 10 * sum(tests.values()))
             if killer == NO_TEST:
                 self.survivors.append(mutant)
