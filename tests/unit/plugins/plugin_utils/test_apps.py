@@ -161,6 +161,7 @@ def test_filters_are_decided_by_what_a_cvm_shows() -> None:
     flat = Filterable(("prod7", "prod7"), (None,), True, frozenset(hidden), frozenset())
     nested = Filterable((None, None), (None,), False, frozenset({*hidden, "node"}), frozenset({"kms_slug"}))
     assert (read_filterable(FLAT), read_filterable(NESTED)) == (flat, nested)
+    assert read_filterable({**FLAT, "base_image": "dstack"}).image_names == ("dstack",)
 
 
 def test_what_is_no_cvm_is_reported_and_its_nodes_are_known() -> None:

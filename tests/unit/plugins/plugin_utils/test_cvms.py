@@ -186,6 +186,13 @@ def test_decision_of_the_service_applies_to_a_field_that_the_shape_lacks() -> No
     assert uuids(select(app(NESTED, {**FLAT, "kms_slug": "other"}), kms_slug=("other",))) == ["u1"]
 
 
+def test_cvm_of_another_query_is_another_one_if_it_has_other_identifiers_or_another_app() -> None:
+    for other in (app({**FLAT, "id": "9"}), app(FLAT, id="prj_2")):
+        with pytest.raises(AmbiguousError):
+            select_cvms([{}, {}], [], read_apps([[app(FLAT)], [other]], account="", url=URL))
+    assert len(select(app(), app(id="prj_2"))[1]) == 2
+
+
 def test_id_alone_does_not_make_two_cvms_one() -> None:
     assert uuids(select(app({**FLAT, "id": 5}, {**FLAT, "vm_uuid": "u2", "id": 5}))) == ["u1", "u2"]
     with pytest.raises(AmbiguousError, match="two CVMs have the id '5'"):
@@ -248,6 +255,7 @@ def test_warning_says_that_all_cvms_are_left_out_unless_it_is_known() -> None:
         "No hosts: all CVMs that the service returned are left out (2 by exclude_filters and 4 by filters)",
         advice="Correct the filters. -vv shows what each CVM does not match.",
     )
+    assert len(select_all(apps, excludes=excludes, name=("none",))[1]) == 7
     for quiet in (select_all(apps, excludes=excludes, name=("none",), is_explained=True), select_all(apps, name=("x",))):
         assert {diagnostic.level for diagnostic in quiet[1]} == {Level.VERY_VERBOSE}
     assert select_all({"a": [], "b": []}) == ([], [])

@@ -41,6 +41,7 @@ class Service:
         self.asked: list[Any] = []
         self.seconds = NOW
         self.open = 0
+        self.retries = 2
         monkeypatch.setattr(_api, "Client", self._connect)
         monkeypatch.setattr(_paging, "fetch_apps", self._fetch_apps)
         monkeypatch.setattr(_filter_options, "fetch_filter_options", self._fetch_options)
@@ -49,9 +50,9 @@ class Service:
         monkeypatch.setattr(_fleet, "time", clock)
 
     def _connect(
-        self, account: Account, api: ApiSettings, _mask: Any, say: Callable[[str], None], *, other_keys: Sequence[str]
+        self, account: Account, api: ApiSettings, mask: Any, say: Callable[[str], None], *, other_keys: Sequence[str]
     ) -> Any:
-        assert api is API
+        assert (api, mask) == (API, str)
         assert account.key in other_keys
         say(f"waiting for {account.url}")
         return self.Connection(self, account)
@@ -74,7 +75,7 @@ class Service:
         response = self.responses.get(client.account.key, [[] for _query in queries])
         if isinstance(response, Exception):
             raise response
-        return FetchedApps(response, 7, 2, 3, ("odd",) if any(response) else ())
+        return FetchedApps(response, 7, self.retries, 3, ("odd",) if any(response) else ())
 
     def _fetch_options(self, client: Any) -> dict[str, list[str]]:
         assert self.open == 1
@@ -119,10 +120,17 @@ def test_fleet_is_fetched_from_the_service(service: Service) -> None:
     ]
 
 
+@pytest.mark.parametrize(("retries", "text"), [(0, ""), (1, ", 1 retry")])
+def test_origin_counts_the_retries(retries: int, text: str, service: Service) -> None:
+    service.retries = retries
+    assert get(settings())[0].origin == f"https://a.example.org (7 requests{text}, 1.50 s)"
+
+
 def test_fleets_of_all_accounts_are_one(service: Service) -> None:
     service.responses = {"k1": [[app("a")]], "k2": [[app("a"), app("b")]]}
     fleet, reported = get(settings(accounts=(ME, YOU)))
     assert (shown(fleet), fleet.app_count) == ([["a"], ["a", "b"]], 3)
+    assert [one.cvms[0].identity.account for of_query in fleet.apps for one in of_query] == ["", "you", "you"]
     assert fleet.origin == (
         "https://a.example.org (7 requests, 2 retries, 1.50 s),"
         " account 'you': https://b.example.org (7 requests, 2 retries, 1.50 s)"

@@ -32,6 +32,7 @@ LONG = "x" * 300
     [
         ("web-1.example_2", "web-1.example_2"),
         ("my web", "my-web"),
+        ("XWeb", "XWeb"),
         ("a/b:c,d[e]f", "a-b-c-d-e-f"),
         ("caf\N{LATIN SMALL LETTER E WITH ACUTE}", "caf-"),
         ("\N{SNOWMAN}x", "x"),
