@@ -66,8 +66,9 @@ def test_noun_has_the_number_of_its_count() -> None:
 
 
 def test_diagnostics_that_differ_in_their_subjects_alone_become_one() -> None:
-    given = [warning("one", "a"), warning("two", advice="Do this."), warning("one", "b"), warning("one", "a"), warning("one", "a", option="o")]
-    assert merged(given) == [warning("one", "a", "b"), warning("two", advice="Do this."), warning("one", "a", option="o")]
+    other, advised = warning("one", "a", option="o"), warning("two", advice="Do this.")
+    given = [warning("one", "a"), advised, warning("one", "b"), warning("one", "a"), other]
+    assert merged(given) == [warning("one", "a", "b"), advised, other]
 
 
 def test_diagnostic_names_its_account_if_it_has_a_name() -> None:
