@@ -176,6 +176,13 @@ def test_filter_whose_field_is_not_shown_is_decided_by_the_service() -> None:
     assert report({"region": ["x"], "kms_slug": ["y"]}, app(nested("a", node_info={"region": "x"}))) == []
 
 
+def test_value_whose_field_is_not_shown_is_decided_by_its_own_query() -> None:
+    entry, apps = {"kms_slug": ("x", "y")}, read_apps([[app(nested("a"))], []], account="", url=URL)
+    (left,) = find_unmatched([("filters", entry)], [], single_valued(entry), apps)
+    assert left.values == ["y"]
+    assert find_unmatched([], [entry], [{}], apps[:1]) == []
+
+
 def test_one_match_of_each_value_is_enough() -> None:
     both = {"name": ["a", "b"], "os_type": ["prod"]}
     assert report(both, app(cvm("a")), app(cvm("b"))) == []
