@@ -39,7 +39,7 @@ PYTHON_TESTS = (
     *(f"tests/integration/test_{subject}.py" for subject in ("cache", "commands", "failures", "variables", "whole_inventory")),
 )
 HOSTILE_TESTS = ("tests/security/test_hostile_text.py", "tests/security/test_outputs.py")
-WIRE_TESTS = tuple(f"tests/security/test_{subject}.py" for subject in ("faults", "odd_json", "soak", "transport", "whole_fleet"))
+WIRE_TESTS = tuple(f"tests/security/test_{subject}.py" for subject in ("faults", "odd_json", "transport", "whole_fleet"))
 REACHING_TESTS = ("tests/e2e/test_refused.py", "tests/e2e/test_restart.py")
 WITH_VALUE = ("-k", "-m", "-n", "-p", "-o", "-r", "-W")  # options of pytest that an argument follows
 NO_TESTS = 5  # the exit status of pytest
