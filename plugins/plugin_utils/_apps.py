@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -73,6 +73,18 @@ class ShapeError(SourceError):
     """The CVMs of a response have a form that the plugin does not know."""
 
 
+def refuse_unknown_shape(cvms: Sequence[Raw], url: str) -> None:
+    """Raise where no known shape fits the CVMs of a response, instead of a fleet of hosts without values.
+
+    :raises ShapeError: which names what is missing
+    """
+    if fault := _shape_fault(cvms):
+        raise ShapeError(
+            f"{url}/apps: the response has a form that this version of the collection does not know: {fault}. Check api_url and"
+            " api_version, or update the collection."
+        )
+
+
 def _shape_fault(cvms: Sequence[Raw]) -> str | None:
     """Return what CVMs lack that each known shape has."""
     identified = [has_identifier(cvm) for cvm in cvms]
@@ -87,53 +99,36 @@ def _shape_fault(cvms: Sequence[Raw]) -> str | None:
     return None
 
 
-def condense_app(app: App) -> App:
-    """Return the app with only the identifiers of a current CVM that is also in ``cvms``, which halves the memory."""
-    current = app.get("current_cvm") or {}
-    is_listed = any(_is_same(cvm, current) for cvm in app.get("cvms") or ())
-    return {**app, "current_cvm": dict(_identity_of(current).identifiers())} if is_listed else app
-
-
-def filter_states(app: App) -> frozenset[Hashable]:
+def filter_states(app: ShownApp) -> frozenset[Hashable]:
     """Return which CVMs an app shows, each with the values that filters decide by."""
     return frozenset(
-        (cvm.identity, repr([cvm.value(name) for name in FILTERED_VARIABLES]), repr(cvm.filterable[:2]))
-        for cvm in read_app(app, entries(app), account="").cvms
+        (cvm.identity, repr([cvm.value(name) for name in FILTERED_VARIABLES]), repr(cvm.filterable[:2])) for cvm in app.cvms
     )
 
 
-def read_apps(apps: Sequence[Sequence[App]], *, account: str, url: str) -> list[list[ShownApp]]:
-    """Return what the apps of each query of an account show.
-
-    :param url: of the service, for messages
-    :raises ShapeError: when the CVMs have a form that no known shape fits, instead of a fleet of hosts without values
-    """
-    with_entries = [[(app, entries(app)) for app in of_query] for of_query in apps]
-    if fault := _shape_fault([entry.cvm for _app, shown in chain.from_iterable(with_entries) for entry in shown]):
-        raise ShapeError(
-            f"{url}/apps: the response has a form that this version of the collection does not know: {fault}. Check api_url and"
-            " api_version, or update the collection."
-        )
-    sharers: dict[str, set[AppKey]] = {}  # different apps may have one app id
+def tell_apart(apps: Sequence[Sequence[ShownApp]]) -> list[list[ShownApp]]:
+    """Return the apps of each query of an account, where no CVM counts as the only one of an app id that several apps have."""
+    sharers: dict[str, set[AppKey]] = {}
     for app in chain.from_iterable(apps):
-        sharers.setdefault(bare_id(app["app_id"]), set()).add(app_key(app))
-    return [
-        [
-            read_app(app, shown, account=account, is_only_entry=len(sharers[bare_id(app["app_id"])]) == 1)
-            for app, shown in of_query
-        ]
-        for of_query in with_entries
-    ]
+        sharers.setdefault(bare_id(app.key[1]), set()).add(app.key)
+    return [[app if len(sharers[bare_id(app.key[1])]) == 1 else _without_only_cvm(app) for app in of_query] for of_query in apps]
 
 
-def read_app(app: App, shown: Sequence[Entry], *, account: str, is_only_entry: bool = True) -> ShownApp:
-    """Return what an app shows; its CVMs are the entries that have an identifier and are not deleted.
+def _without_only_cvm(app: ShownApp) -> ShownApp:
+    return replace(app, cvms=[replace(cvm, is_only_cvm=False) for cvm in app.cvms])
 
-    :param shown: its :func:`entries`
-    :param is_only_entry: whether no other app of the response has its app_id
-    """
+
+def read_apps(apps: Iterable[App], *, account: str) -> tuple[list[ShownApp], list[Raw]]:
+    """Return what each app shows, and all entries of CVMs as they came."""
+    with_entries = [(app, entries(app)) for app in apps]
+    shown = [_read_app(app, its, account) for app, its in with_entries]
+    return shown, [entry.cvm for _app, its in with_entries for entry in its]
+
+
+def _read_app(app: App, shown: Sequence[Entry], account: str) -> ShownApp:
+    """Return what an app shows; its CVMs are the entries that have an identifier and are not deleted."""
     count = sum(not cvm.get("deleted_at") for cvm, _is_current in shown)
-    is_only_cvm = is_only_entry and count == 1 and cvm_count(app) <= 1
+    is_only_cvm = count == 1 and cvm_count(app) <= 1
     metadata = {**_NO_METADATA, **app}
     for name in ("cvms", "current_cvm"):
         metadata.pop(name, None)

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import UnavailableError
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, read_apps
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, refuse_unknown_shape, tell_apart
 from ansible_collections.phala.cloud.plugins.plugin_utils._cache import FleetCache, StoredFleet
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import unshown_nodes
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import service_queries
@@ -150,11 +150,13 @@ def _fetch_account(account: Account, settings: Settings, report: Report, known: 
         fetched = fetch_apps(
             client,
             [dict(query) for query in service_queries(settings.queries)],
+            account=account.name,
             page_size=api.page_size,
             concurrency=api.concurrency,
             note=lambda line: report(Diagnostic(Level.VERY_VERBOSE, line)),
         )
-        apps = read_apps(fetched.apps, account=account.name, url=f"{name}{account.url}")
+        refuse_unknown_shape(fetched.cvms, f"{name}{account.url}")
+        apps = tell_apart(fetched.apps)
         per_query = _per_query(apps, settings.queries)
         unmatched = find_unmatched(settings.entries, settings.excludes, settings.queries, per_query)
         needs = needs_options(unmatched) or unshown_nodes(settings.queries, per_query)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Response
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import app_fault, condense_app, filter_states
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, app_fault, filter_states, read_apps
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import cut
+from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import Raw
 
 Identity = tuple[str, str]  # an app's app_id and id
 
@@ -22,10 +23,14 @@ MAX_NUMBER = 2**63 - 1
 
 @dataclass(frozen=True)
 class Page:
-    """One page of apps, with the counts of its response. ``states`` is empty if it was not asked for."""
+    """One page of apps, with the counts of its response.
+
+    ``cvms`` are all entries of CVMs as they came. ``states`` is empty if it was not asked for.
+    """
 
     digest: bytes
-    apps: Sequence[dict[str, Any]]
+    apps: Sequence[ShownApp]
+    cvms: Sequence[Raw]
     identities: tuple[Identity, ...]
     states: tuple[frozenset[Hashable], ...]
     size: int
@@ -35,8 +40,9 @@ class Page:
 
 @dataclass(frozen=True)
 class Request:
-    """A page to request; ``known`` is the newest copy of it."""
+    """A page of an account to request; ``known`` is the newest copy of it."""
 
+    account: str
     parameters: Sequence[tuple[str, str]]
     page_size: int
     number: int
@@ -44,29 +50,32 @@ class Request:
     known: Page | None = None
 
 
-def read_page(client: Client, request: Request) -> tuple[Response, Page]:
-    """Request a page. If its bytes are those of the known copy, return that copy.
+def get_page(client: Client, request: Request) -> Response:
+    """Request a page; the response has no content if its bytes are those of the known copy.
 
     :raises ApiError: if there is no response, or an invalid one
     """
     parameters = [*request.parameters, ("page", str(request.number)), ("page_size", str(request.page_size))]
     known = request.known
     response = client.get(PATH, parameters, known=known.digest if known else None)
-    if known and known.digest == response.digest:
-        return response, known
-    if fault := _page_fault(response.content, request.number):
+    is_known = known is not None and known.digest == response.digest
+    if not is_known and (fault := _page_fault(response.content, request.number)):
         raise ApiError(f"GET {response.url}: the response is invalid: {fault}. Check api_url and api_version.")
-    return response, _to_page(response, with_states=request.with_states)
+    return response
 
 
-def _to_page(response: Response, *, with_states: bool) -> Page:
+def read_page(response: Response, request: Request) -> Page:
+    """Return the page of a response, which is the known copy if the bytes are the same."""
+    if request.known and request.known.digest == response.digest:
+        return request.known
     content = response.content
-    apps = [condense_app(app) for app in content["dstack_apps"]]
+    apps, cvms = read_apps(content["dstack_apps"], account=request.account)
     return Page(
         digest=response.digest,
         apps=apps,
-        identities=tuple(map(_identify, apps)),
-        states=tuple(map(filter_states, apps)) if with_states else (),
+        cvms=cvms,
+        identities=tuple(map(_identify, content["dstack_apps"])),
+        states=tuple(map(filter_states, apps)) if request.with_states else (),
         size=content["page_size"],
         total=content["total"],
         page_count=content["total_pages"],

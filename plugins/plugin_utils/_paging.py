@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Response, UnavailableError
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import parameters
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import counted
-from ansible_collections.phala.cloud.plugins.plugin_utils._pages import PATH, Identity, Page, Request, read_page
+from ansible_collections.phala.cloud.plugins.plugin_utils._pages import PATH, Identity, Page, Request, get_page, read_page
 from ansible_collections.phala.cloud.plugins.plugin_utils._proof import (
     Reading,
     count_pages,
@@ -22,6 +22,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._proof import (
     find_whole,
     show,
 )
+from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import Raw
 from ansible_collections.phala.cloud.plugins.plugin_utils._workers import Workers
 
 Filter = Mapping[str, tuple[str, ...]]  # the service's filter names, each with its values
@@ -34,9 +35,13 @@ BARREN_PAGES = 2  # pages without a new app, after which a reading requests no f
 
 @dataclass(frozen=True)
 class FetchedApps:
-    """Per query its apps, each once and in a fixed order, what it took to fetch them, and what was replaced in them."""
+    """Per query its apps, each once and in a fixed order, what it took to fetch them, and what was replaced in them.
 
-    apps: list[list[dict[str, Any]]]
+    ``cvms`` are all entries of CVMs as they came.
+    """
+
+    apps: list[list[ShownApp]]
+    cvms: list[Raw]
     requests: int
     retries: int
     readings: int
@@ -47,6 +52,7 @@ def fetch_apps(
     client: Client,
     queries: Sequence[Filter],
     *,
+    account: str,
     page_size: int,
     concurrency: int,
     note: Note,
@@ -54,11 +60,13 @@ def fetch_apps(
 ) -> FetchedApps:
     """Fetch all apps of all queries.
 
+    :param account: the name of the client's account
     :param note: called with a line for each page and reading, in the calling thread
     :raises UnavailableError: if the list changed during each of :data:`MAX_READINGS` readings, or if no response came
     :raises ApiError: if a page is invalid, or if the service's counts contradict its pages
     """
-    lists = [AppList(client, query, page_size=page_size, with_states=len(queries) > 1) for query in queries]
+    with_states = len(queries) > 1
+    lists = [AppList(client, query, account=account, page_size=page_size, with_states=with_states) for query in queries]
     try:
         with start_workers(concurrency) as workers:
             return _Fetch(client, lists, workers, note).until_whole()
@@ -70,7 +78,8 @@ def fetch_apps(
 class AppList:
     """The list of one query, as read last. Only the newest copy of each page is kept."""
 
-    def __init__(self, client: Client, query: Filter, *, page_size: int, with_states: bool) -> None:
+    def __init__(self, client: Client, query: Filter, *, account: str, page_size: int, with_states: bool) -> None:
+        self.account = account
         self.parameters = parameters(query)
         self.url = client.url(PATH, self.parameters)
         self.page_size = page_size
@@ -91,7 +100,7 @@ class AppList:
 
     def request(self, number: int) -> Request:
         known = self._older_pages.pop(number, None)
-        return Request(self.parameters, self.page_size, number, with_states=self.with_states, known=known)
+        return Request(self.account, self.parameters, self.page_size, number, with_states=self.with_states, known=known)
 
     def further_numbers(self) -> Iterator[int]:
         """Yield the numbers after the first, until pages stop bringing new apps: a count may be absurd."""
@@ -119,9 +128,13 @@ class AppList:
                     f" makes {self.page_count} pages, but a query may have at most {MAX_PAGES}. Check api_url, or set filters."
                 )
 
-    def take(self, identities: Collection[Identity]) -> list[dict[str, Any]]:
+    def cvms(self) -> list[Raw]:
+        """Return all entries of CVMs as they came."""
+        return [cvm for _number, page in sorted(self.pages.items()) for cvm in page.cvms]
+
+    def take(self, identities: Collection[Identity]) -> list[ShownApp]:
         """Return these apps in the order of their identities, and forget the pages."""
-        apps: dict[Identity, dict[str, Any]] = {}
+        apps: dict[Identity, ShownApp] = {}
         for _number, page in sorted(self.pages.items()):
             apps.update(zip(page.identities, page.apps, strict=True))
         self.pages.clear()
@@ -150,10 +163,9 @@ class _Fetch:
             self._check_contradiction(reading, previous)
             whole = find_whole(reading, previous, seen_before)
             if whole is not None:
+                cvms = [cvm for app_list in self._lists for cvm in app_list.cvms()]
                 apps = [app_list.take(identities) for app_list, identities in zip(self._lists, whole, strict=True)]
-                return FetchedApps(
-                    apps, requests=self._requests, retries=self._retries, readings=number, faults=tuple(self._faults)
-                )
+                return FetchedApps(apps, cvms, self._requests, self._retries, readings=number, faults=tuple(self._faults))
             doubt = describe_doubt(reading, previous)
             self._note(f"Read {number} of at most {MAX_READINGS} does not prove that the app list is whole: {doubt}")
             seen_before.update(*(shown.identities for shown in reading.shown))
@@ -189,15 +201,16 @@ class _Fetch:
 
     def _collect(self, numbers: Iterable[tuple[AppList, int]]) -> None:
         jobs = ((app_list, app_list.request(number)) for app_list, number in numbers)
-        for (app_list, request), (response, page) in self._workers.run(self._read_page, jobs):
+        for (app_list, request), response in self._workers.run(self._get_page, jobs):
+            page = read_page(response, request)
             app_list.add(request.number, page)
             self._requests += 1 + len(response.retries)
             self._retries += len(response.retries)
             self._faults.update(dict.fromkeys(response.faults))
             self._report(app_list, request, response, page)
 
-    def _read_page(self, job: tuple[AppList, Request]) -> tuple[Response, Page]:
-        return read_page(self._client, job[1])
+    def _get_page(self, job: tuple[AppList, Request]) -> Response:
+        return get_page(self._client, job[1])
 
     def _report(self, app_list: AppList, request: Request, response: Response, page: Page) -> None:
         for retry in response.retries:

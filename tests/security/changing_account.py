@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 
 from ansible_collections.phala.cloud.plugins.plugin_utils import _paging
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Response
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -256,6 +257,7 @@ def run(settings: Settings) -> Outcome:
         fetched = _paging.fetch_apps(
             account,  # type: ignore[arg-type]
             settings.queries,
+            account="",
             page_size=settings.page_size,
             concurrency=settings.concurrency,
             note=lambda _line: None,
@@ -268,7 +270,7 @@ def run(settings: Settings) -> Outcome:
     return Outcome(settings, account.answered, fetched.readings, missed=missed, gone=gone)
 
 
-def listed_cvms(queries: Sequence[_paging.Filter], apps: Sequence[Sequence[dict[str, Any]]]) -> Iterator[str]:
+def listed_cvms(queries: Sequence[_paging.Filter], apps: Sequence[Sequence[ShownApp]]) -> Iterator[str]:
     for query, found in zip(queries, apps, strict=True):
         for app in found:
-            yield from (cvm["vm_uuid"] for cvm in app["cvms"] if cvm["status"] in query.get("status", STATUSES))
+            yield from (cvm.core["vm_uuid"] for cvm in app.cvms if cvm.core["status"] in query.get("status", STATUSES))

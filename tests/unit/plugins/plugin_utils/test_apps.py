@@ -8,21 +8,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
     ShapeError,
     ShownApp,
     app_fault,
     app_key,
-    condense_app,
-    entries,
     filter_states,
     has_identifier,
-    read_app,
     read_apps,
     read_filterable,
+    refuse_unknown_shape,
+    tell_apart,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm, Filterable, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
@@ -36,7 +33,8 @@ def app(*cvms: Any, **fields: Any) -> dict[str, Any]:
 
 
 def read(raw_app: dict[str, Any]) -> list[Cvm]:
-    return list(read_app(raw_app, entries(raw_app), account="me").cvms)
+    ((shown,), _cvms) = read_apps([raw_app], account="me")
+    return list(shown.cvms)
 
 
 @pytest.mark.parametrize("raw", [FLAT, NESTED], ids=["flat", "nested"])
@@ -71,7 +69,7 @@ def test_identity_is_the_account_and_the_identifiers_in_lower_case() -> None:
 def test_identifiers_of_every_version_identify_a_cvm(fields: dict[str, Any], identity: Any) -> None:
     (cvm,) = read(app({**NESTED, **fields}))
     assert cvm.identity == identity
-    assert read(condense_app(app({**NESTED, **fields}, current_cvm={**NESTED, **fields})))[0].core["is_current"]
+    assert read(app({**NESTED, **fields}, current_cvm={**NESTED, **fields}))[0].core["is_current"]
 
 
 def test_number_0_as_id_identifies_nothing() -> None:
@@ -137,14 +135,14 @@ def test_only_cvm_of_its_app_is_known(cvms: list[Any], fields: dict[str, Any], *
 def test_apps_that_share_an_app_id_have_no_only_cvm() -> None:
     other = app({**FLAT, "vm_uuid": "u2"}, id="prj_2", app_id="0xA1")
     for apps, alone in (([[app(FLAT)], [other]], False), ([[app(FLAT)], [app(FLAT)]], True)):
-        shown = read_apps(apps, account="me", url="")
+        shown = tell_apart([read_apps(of_query, account="me")[0] for of_query in apps])
         assert {cvm.is_only_cvm for of_query in shown for each in of_query for cvm in each.cvms} == {alone}
         assert shown[0][0].cvms[0].identity.account == "me"
 
 
 @pytest.mark.parametrize(("account", "shown"), [("me", "me"), ("", None)])
 def test_account_is_shown_by_its_name(account: str, shown: str | None) -> None:
-    assert read_app(app(FLAT), entries(app(FLAT)), account=account).cvms[0].core["account"] == shown
+    assert read_apps([app(FLAT)], account=account)[0][0].cvms[0].core["account"] == shown
 
 
 def test_each_identifier_tells_a_cvm_from_others() -> None:
@@ -166,7 +164,6 @@ def test_filters_are_decided_by_what_a_cvm_shows() -> None:
 
 def test_what_is_no_cvm_is_reported_and_its_nodes_are_known() -> None:
     gone = [{**FLAT, "vm_uuid": name, "deleted_at": "2026-01-01", "teepod_name": f"node-{name}"} for name in ("u1", "u2")]
-    raw_app = app(*gone, cvm_count=3)
     deleted = [f"Left out CVM 'web' (vm_uuid '{name}'): it was deleted at '2026-01-01'" for name in ("u1", "u2")]
     hidden = Diagnostic(
         Level.WARNING,
@@ -174,11 +171,11 @@ def test_what_is_no_cvm_is_reported_and_its_nodes_are_known() -> None:
         subjects=("app 'app' (app_id 'a1') counts 3 and shows 2",),
         advice="Compare with the service's own list of the app's CVMs.",
     )
-    shown = read_app(raw_app, entries(raw_app), account="")
+    (shown, empty), _cvms = read_apps([app(*gone, cvm_count=3), app()], account="")
     assert (shown.key, shown.cvms, {*shown.other_nodes}) == (("prj_1", "a1"), [], {"node-u1", "node-u2"})
     assert shown.diagnostics == [*(Diagnostic(Level.VERY_VERBOSE, text) for text in deleted), hidden]
-    empty = Diagnostic(Level.VERY_VERBOSE, "Left out app 'app' (app_id 'a1'): the API shows no CVM of it")
-    assert read_app(app(), [], account="") == ShownApp(("prj_1", "a1"), [], [empty], [])
+    no_cvm = Diagnostic(Level.VERY_VERBOSE, "Left out app 'app' (app_id 'a1'): the API shows no CVM of it")
+    assert empty == ShownApp(("prj_1", "a1"), [], [no_cvm], [])
 
 
 # Structure and shape
@@ -228,7 +225,7 @@ NEW = {"uid": "1", "state": "up", "placement": {}}  # a shape of tomorrow, in wh
 )
 def test_unknown_shape_fails_and_says_what_is_missing(cvms: list[Any], missing: str) -> None:
     with pytest.raises(ShapeError) as caught:
-        read_apps([[app(cvm) for cvm in cvms]], account="", url="https://phala.example.org")
+        refuse_unknown_shape(cvms, "https://phala.example.org")
     assert missing in str(caught.value)
     assert "https://phala.example.org/apps" in str(caught.value)
     assert str(caught.value).endswith(". Check api_url and api_version, or update the collection.")
@@ -238,41 +235,17 @@ def test_unknown_shape_fails_and_says_what_is_missing(cvms: list[Any], missing: 
     "cvms", [[], [FLAT], [NESTED, NO_ID], [FLAT, NO_ID], [{**NO_ID, "id": "cvm_1"}], [{**FLAT, "status": None}]]
 )
 def test_known_shapes_are_accepted(cvms: list[Any]) -> None:
-    read_apps([[app(*cvms), {"app_id": "minimal"}]], account="", url="https://phala.example.org")
+    refuse_unknown_shape(cvms, "https://phala.example.org")
 
 
 def test_entry_without_identifier_is_reported_and_no_cvm() -> None:
-    raw_app = app({"name": "web", "status": "creating"}, FLAT)
-    shown = read_app(raw_app, entries(raw_app), account="")
+    entries = [{"name": "web", "status": "creating"}, FLAT]
+    ((shown,), cvms) = read_apps([app(*entries)], account="")
+    assert cvms == entries
     assert [cvm.core["vm_uuid"] for cvm in shown.cvms] == ["u1"]
     assert shown.diagnostics == [
         Diagnostic(Level.VERBOSE, "Left out CVMs that have no identifier", subjects=("a CVM of app 'app' (app_id 'a1')",))
     ]
-
-
-# What is kept of an app
-
-
-raw_cvms = st.fixed_dictionaries(
-    {},
-    optional={
-        **dict.fromkeys(IDENTIFIERS, st.sampled_from(["", "1", "2", None])),
-        "id": st.sampled_from([0, 1, "1"]),
-        "name": st.sampled_from(["a", "b"]),
-    },
-)
-
-
-@given(cvms=st.lists(raw_cvms, max_size=3), current=st.none() | raw_cvms)
-def test_condensed_app_gives_the_same_cvms(cvms: list[Any], current: Any) -> None:
-    whole = app(*cvms, current_cvm=current)
-    assert read(condense_app(whole)) == read(whole)
-
-
-def test_current_cvm_that_is_listed_is_condensed_to_its_identifiers() -> None:
-    assert condense_app(app(FLAT, current_cvm={**FLAT}))["current_cvm"] == {"vm_uuid": "u1"}
-    assert condense_app(app(current_cvm=FLAT))["current_cvm"] == FLAT
-    assert condense_app(app(FLAT)) == app(FLAT)
 
 
 @pytest.mark.parametrize(
@@ -286,4 +259,5 @@ def test_current_cvm_that_is_listed_is_condensed_to_its_identifiers() -> None:
     ],
 )
 def test_state_for_filters_is_the_identity_and_what_filters_use(changes: dict[str, Any], *, is_same: bool) -> None:
-    assert (filter_states(app({**FLAT, **changes})) == filter_states(app(FLAT))) is is_same
+    ((before, now), _cvms) = read_apps([app(FLAT), app({**FLAT, **changes})], account="")
+    assert (filter_states(before) == filter_states(now)) is is_same

@@ -23,7 +23,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._version import COLLEC
 KEY = "phak_secret"
 URL = "https://phala.example.org/api/v1"
 CVM = {"vm_uuid": "u1", "status": "running", "name": "\ud800 {{ x }}"}
-APPS = read_apps([[{"app_id": "a" * 40, "cvms": [CVM]}], []], account="", url=URL)
+APPS = [read_apps([{"app_id": "a" * 40, "cvms": [CVM]}], account="")[0], []]
 FLEET = StoredFleet(APPS, 1000, {}, [])
 
 
@@ -192,7 +192,7 @@ def test_fleet_that_is_nested_too_deeply_to_be_stored_is_a_warning() -> None:
     deep: list[Any] = []
     for _level in range(100_000):
         deep = [deep]
-    apps = read_apps([[{"app_id": "a" * 40, "cvms": [{**CVM, "deep": deep}]}]], account="", url=URL)
+    apps = [read_apps([{"app_id": "a" * 40, "cvms": [{**CVM, "deep": deep}]}], account="")[0]]
     store, reported = Store(), list[Diagnostic]()
     cache(store, reported).save(StoredFleet(apps, 1000))
     assert "cannot be written" in warned(reported)

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, entries, read_app
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, read_apps
 from ansible_collections.phala.cloud.plugins.plugin_utils._cache_form import pack, unpack
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(), max_size=8)
@@ -43,7 +43,7 @@ def stored(apps: list[list[ShownApp]]) -> list[list[ShownApp]]:
 
 @given(raw=st.lists(st.lists(APPS, max_size=3), max_size=3), account=st.sampled_from(["", "one"]))
 def test_what_apps_show_is_the_same_after_storing(raw: list[list[Any]], account: str) -> None:
-    apps = [[read_app(app, entries(app), account=account) for app in of_query] for of_query in raw]
+    apps = [read_apps(of_query, account=account)[0] for of_query in raw]
     assert stored(apps) == apps
     assert repr(stored(apps)) == repr(apps)  # which tells 1 from True, and shows the order of fields
 
@@ -51,11 +51,11 @@ def test_what_apps_show_is_the_same_after_storing(raw: list[list[Any]], account:
 def test_each_value_is_stored_once() -> None:
     cvm = {"vm_uuid": "u1", "status": "running", "resource": {"vcpu": 2}}
     app = {"app_id": "a", "cvms": [cvm, {**cvm, "vm_uuid": "u2"}]}
-    values = pack([[read_app(app, entries(app), account="")]])["values"]
+    values = pack([read_apps([app], account="")[0]])["values"]
     assert [values.count(value) for value in ("running", {"vcpu": 2}, list(cvm), "u1", "u2")] == [1, 1, 1, 1, 1]
 
 
 def test_stored_cvm_is_filtered_like_the_one_that_was_read() -> None:
     app = {"app_id": "a", "cvms": [{"vm_uuid": "u1", "status": "running", "teepod_name": "prod7", "memory": 1}]}
-    apps = [[read_app(app, entries(app), account="")]]
+    apps = [read_apps([app], account="")[0]]
     assert stored(apps)[0][0].cvms[0].filterable == apps[0][0].cvms[0].filterable

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import read_apps
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, read_apps, tell_apart
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import (
     AmbiguousError,
@@ -25,7 +25,6 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import (
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Account
 
-URL = "https://phala.example.org/api/v1"
 FLAT = {"vm_uuid": "u1", "app_id": "a1", "name": "web", "status": "running", "teepod_id": 7, "teepod_name": "prod7"}
 NESTED = {"id": "cvm_1", "name": "web", "status": "running", "resource": {}, "gateway": {}}
 
@@ -34,9 +33,13 @@ def app(*cvms: Any, **fields: Any) -> dict[str, Any]:
     return {"id": "prj_1", "app_id": "a1", "name": "app", "cvms": list(cvms), **fields}
 
 
+def shown(*of_queries: Sequence[Any]) -> list[list[ShownApp]]:
+    return tell_apart([read_apps(apps, account="")[0] for apps in of_queries])
+
+
 def select(*apps: Any, excludes: Sequence[Any] = (), **query: tuple[str, ...]) -> tuple[list[Cvm], list[Diagnostic]]:
     """Select from the apps that one query returned."""
-    return select_cvms([query], excludes, read_apps([apps], account="", url=URL))
+    return select_cvms([query], excludes, shown(apps))
 
 
 def uuids(selected: tuple[list[Cvm], Any]) -> list[Any]:
@@ -61,7 +64,7 @@ def test_what_is_no_cvm_is_reported(raw_app: dict[str, Any], level: Level, words
 
 
 def test_cvm_that_several_queries_return_is_one_host() -> None:
-    cvms, _left_out = select_cvms([{"region": ("a",)}, {}, {}], [], read_apps([[app(FLAT)]] * 3, account="", url=URL))
+    cvms, _left_out = select_cvms([{"region": ("a",)}, {}, {}], [], shown(*[[app(FLAT)]] * 3))
     assert [cvm.core["vm_uuid"] for cvm in cvms] == ["u1"]
 
 
@@ -170,13 +173,13 @@ def test_app_id_of_another_app_does_not_make_a_cvm_the_only_one() -> None:
     cvms, _diagnostics = select(app(FLAT), app(other, id="prj_2", app_id="0xA1"), app({**FLAT, "vm_uuid": "u3"}, app_id="b"))
     assert [cvm.is_only_cvm for cvm in cvms] == [False, False, True]
     queries: list[Any] = [{}, {}]
-    (cvm,), _diagnostics = select_cvms(queries, [], read_apps([[app(FLAT)], [app(FLAT)]], account="", url=URL))
+    (cvm,), _diagnostics = select_cvms(queries, [], shown([app(FLAT)], [app(FLAT)]))
     assert cvm.is_only_cvm
 
 
 def test_values_of_node_that_no_cvm_has_are_found() -> None:
     deleted = {**FLAT, "teepod_name": "prod1", "deleted_at": "now"}
-    apps = read_apps([[app(FLAT), app({**NESTED, "node_info": {"name": "Prod9"}}), app(deleted)]], account="", url=URL)
+    apps = shown([app(FLAT), app({**NESTED, "node_info": {"name": "Prod9"}}), app(deleted)])
     queries: list[Any] = [{"node": (name,)} for name in ("PROD7", "prod9", "Metal", "prod1")]
     assert unshown_nodes([*queries, {}], apps) == {"metal"}
 
@@ -189,7 +192,7 @@ def test_decision_of_the_service_applies_to_a_field_that_the_shape_lacks() -> No
 def test_cvm_of_another_query_is_another_one_if_it_has_other_identifiers_or_another_app() -> None:
     for other in (app({**FLAT, "id": "9"}), app(FLAT, id="prj_2")):
         with pytest.raises(AmbiguousError):
-            select_cvms([{}, {}], [], read_apps([[app(FLAT)], [other]], account="", url=URL))
+            select_cvms([{}, {}], [], shown([app(FLAT)], [other]))
     assert len(select(app(), app(id="prj_2"))[1]) == 2
 
 
@@ -213,7 +216,7 @@ def test_excluded_cvm_is_reported_with_the_entry() -> None:
 
 def test_node_of_the_service_that_no_response_shows_is_left_to_the_service() -> None:
     for nodes, found in ((["PROD9", "prod7"], ["u1"]), (["prod1"], []), ([], [])):
-        apps = read_apps([[app({**FLAT, "teepod_name": None})]], account="", url=URL)
+        apps = shown([app({**FLAT, "teepod_name": None})])
         assert uuids(select_cvms([{"node": ("Prod9",)}], [], apps, nodes=nodes)) == found
 
 
@@ -221,9 +224,9 @@ def select_all(
     apps: dict[str, list[Any]], *, is_explained: bool = False, excludes: Sequence[Any] = (), **query: tuple[str, ...]
 ) -> tuple[list[Cvm], list[Diagnostic]]:
     """Select from what one query and one that matches nothing return, by the names of the accounts."""
-    accounts = tuple(Account(name, URL, "", "") for name in apps)
+    accounts = tuple(Account(name, "https://phala.example.org", "", "") for name in apps)
     settings: Any = SimpleNamespace(accounts=accounts, queries=[query, {"name": ("none",)}], excludes=excludes)
-    answers = [part for name, own in apps.items() for part in read_apps([own, []], account=name, url=URL)]
+    answers = [part for name, own in apps.items() for part in (read_apps(own, account=name)[0], [])]
     return select_from_accounts(settings, answers, ["prod9"], is_explained=is_explained)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.phala.cloud.plugins.plugin_utils import _api, _filter_options, _fleet, _paging
 from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, UnavailableError
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShapeError
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShapeError, read_apps
 from ansible_collections.phala.cloud.plugins.plugin_utils._fleet import Fleet, get_fleet, unmatched_filters
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._paging import FetchedApps
@@ -75,7 +75,9 @@ class Service:
         response = self.responses.get(client.account.key, [[] for _query in queries])
         if isinstance(response, Exception):
             raise response
-        return FetchedApps(response, 7, self.retries, 3, ("odd",) if any(response) else ())
+        read = [read_apps(of_query, account=options["account"]) for of_query in response]
+        cvms = [cvm for _apps, of_query in read for cvm in of_query]
+        return FetchedApps([apps for apps, _cvms in read], cvms, 7, self.retries, 3, ("odd",) if any(response) else ())
 
     def _fetch_options(self, client: Any) -> dict[str, list[str]]:
         assert self.open == 1

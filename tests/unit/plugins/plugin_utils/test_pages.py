@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Response
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import condense_app, filter_states
-from ansible_collections.phala.cloud.plugins.plugin_utils._pages import Request, read_page
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import filter_states, read_apps
+from ansible_collections.phala.cloud.plugins.plugin_utils._pages import Request, get_page, read_page
 
 CVM = {"vm_uuid": "v1", "name": "web", "status": "running"}
 APP = {"id": "i1", "app_id": "a1", "name": "web", "cvms": [CVM], "current_cvm": CVM}
 CONTENT = {"dstack_apps": [APP], "page": 2, "page_size": 100, "total": 101, "total_pages": 2}
-REQUEST = Request([("status", "running"), ("status", "stopped")], page_size=100, number=2, with_states=False)
+QUERY = [("status", "running"), ("status", "stopped")]
+REQUEST = Request("me", QUERY, page_size=100, number=2, with_states=False)
 
 
 class Client:
@@ -31,7 +33,8 @@ class Client:
 
 
 def read(client: Any, request: Request) -> Any:
-    return read_page(client, request)
+    response = get_page(client, request)
+    return response, read_page(response, request)
 
 
 def test_requests_the_page_of_the_query() -> None:
@@ -45,12 +48,14 @@ def test_requests_the_page_of_the_query() -> None:
 def test_returns_apps_and_counts() -> None:
     _response, page = read(Client(CONTENT, b"digest"), REQUEST)
     assert (page.digest, page.size, page.total, page.page_count) == (b"digest", 100, 101, 2)
-    assert (page.apps, page.identities, page.states) == ([condense_app(APP)], (("a1", "i1"),), ())
+    shown, _cvms = read_apps([APP], account="me")
+    assert (page.apps, page.identities, page.states) == (shown, (("a1", "i1"),), ())
+    assert page.cvms == [CVM]
 
 
 def test_returns_what_filters_use_if_asked() -> None:
-    _response, page = read(Client(CONTENT), Request([], page_size=100, number=2, with_states=True))
-    assert page.states == (filter_states(APP),)
+    _response, page = read(Client(CONTENT), Request("me", [], page_size=100, number=2, with_states=True))
+    assert page.states == (filter_states(read_apps([APP], account="me")[0][0]),)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +74,7 @@ def test_identifies_a_minimal_app() -> None:
 def test_returns_the_known_page_if_its_bytes_came_again() -> None:
     _response, known = read(Client(CONTENT, b"same"), REQUEST)
     client = Client(None, b"same")
-    _response, page = read(client, Request([], page_size=100, number=2, with_states=False, known=known))
+    _response, page = read(client, replace(REQUEST, known=known))
     assert page is known
     assert client.requests[0][2] == b"same"
 
@@ -77,7 +82,7 @@ def test_returns_the_known_page_if_its_bytes_came_again() -> None:
 def test_parses_a_page_whose_bytes_changed() -> None:
     _response, known = read(Client(CONTENT, b"before"), REQUEST)
     client = Client({**CONTENT, "total": 102}, b"now")
-    _response, page = read(client, Request([], page_size=100, number=2, with_states=False, known=known))
+    _response, page = read(client, replace(REQUEST, known=known))
     assert (page.total, page.digest) == (102, b"now")
 
 
@@ -135,5 +140,5 @@ def test_accepts_any_count_in_range(counts: dict[str, int]) -> None:
 
 
 def test_accepts_page_one() -> None:
-    _response, page = read(Client({**CONTENT, "page": 1}), Request([], page_size=100, number=1, with_states=False))
+    _response, page = read(Client({**CONTENT, "page": 1}), replace(REQUEST, number=1))
     assert page.total == 101

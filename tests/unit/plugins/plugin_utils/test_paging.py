@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.phala.cloud.plugins.plugin_utils import _pages
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Response, UnavailableError
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, read_apps
 from ansible_collections.phala.cloud.plugins.plugin_utils._pages import Page
 from ansible_collections.phala.cloud.plugins.plugin_utils._paging import MAX_PAGES, MAX_READINGS, FetchedApps, Filter, fetch_apps
 
@@ -92,11 +93,15 @@ def fleet(count: int) -> list[dict[str, Any]]:
 def fetch(
     service: Any, *queries: Filter, page_size: int = 100, concurrency: int = 4, note: Callable[[str], None] = lambda _line: None
 ) -> FetchedApps:
-    return fetch_apps(service, queries or ({},), page_size=page_size, concurrency=concurrency, note=note)
+    return fetch_apps(service, queries or ({},), account="", page_size=page_size, concurrency=concurrency, note=note)
 
 
-def ids(apps: Sequence[dict[str, Any]]) -> list[str]:
-    return [found["app_id"] for found in apps]
+def shown(apps: Sequence[dict[str, Any]]) -> list[ShownApp]:
+    return read_apps(apps, account="")[0]
+
+
+def ids(apps: Sequence[ShownApp]) -> list[str]:
+    return [found.key[1] for found in apps]
 
 
 # Cost
@@ -111,7 +116,8 @@ def test_fetches_a_quiet_list_with_two_requests_per_page(
     apps = fleet(count)
     service = Service(lambda number, size: page_of(apps, number, size))
     fetched = fetch(service, query, concurrency=concurrency)
-    assert fetched == FetchedApps([apps], requests=requests, retries=0, readings=readings)
+    cvms = [cvm for app in apps for cvm in app["cvms"]]
+    assert fetched == FetchedApps([shown(apps)], cvms, requests=requests, retries=0, readings=readings)
     assert len(service.log) == requests
     assert not service.is_stopped
 
@@ -119,7 +125,7 @@ def test_fetches_a_quiet_list_with_two_requests_per_page(
 def test_second_reading_parses_no_page_that_stayed_the_same() -> None:
     apps = fleet(250)
     service = Service(lambda number, size: page_of(apps, number, size))
-    assert fetch(service).apps == [apps]
+    assert fetch(service).apps == [shown(apps)]
     assert (len(service.log), service.parsed) == (6, 3)
     assert [known is not None for known in service.known] == [False] * 3 + [True] * 3
 
@@ -130,7 +136,7 @@ def test_pages_that_change_with_each_request_are_parsed_again_and_the_newest_cou
     service = Service(lambda number, size: page_of([{**app, "clock": next(requests)} for app in apps], number, size))
     fetched = fetch(service, concurrency=1)
     assert service.parsed == 6
-    assert min(app["clock"] for app in fetched.apps[0]) > 249 * 3 - 1
+    assert min(cvm.core["app"]["clock"] for app in fetched.apps[0] for cvm in app.cvms) > 249 * 3 - 1
 
 
 def test_keeps_one_copy_of_each_page() -> None:
@@ -179,7 +185,7 @@ def test_requests_as_many_pages_at_once_as_allowed(concurrency: int) -> None:
         return page_of(apps, number, size)
 
     service = Service(respond)
-    assert fetch(service, page_size=10, concurrency=concurrency).apps == [apps]
+    assert fetch(service, page_size=10, concurrency=concurrency).apps == [shown(apps)]
     assert service.most_running == concurrency
 
 
@@ -187,7 +193,7 @@ def test_order_of_apps_depends_on_neither_pages_nor_queries() -> None:
     forwards, backwards = fleet(30), fleet(30)[::-1]
     one = fetch(Service(lambda number, size: page_of(forwards, number, size)), page_size=7)
     other = fetch(Service(lambda number, size: page_of(backwards, number, size)), page_size=10)
-    assert one.apps == other.apps == [forwards]
+    assert one.apps == other.apps == [shown(forwards)]
 
 
 def test_of_two_copies_of_an_app_the_later_page_counts() -> None:
@@ -200,7 +206,7 @@ def test_of_two_copies_of_an_app_the_later_page_counts() -> None:
     service = ChangingService(fleet(3), change)
     fetched = fetch(service, page_size=2, concurrency=1)
     assert fetched.readings == 2
-    assert fetched.apps == [[app(0), {**app(1), "name": "later"}, app(2)]]
+    assert fetched.apps == [shown([app(0), {**app(1), "name": "later"}, app(2)])]
 
 
 # Wrong counts and endless lists
@@ -221,7 +227,7 @@ def test_finds_the_whole_fleet_whatever_the_page_size_is_said_to_be(respond: Res
     service = Service(respond)
     fetched = fetch(service, concurrency=1)
     expected = fleet(80 if requests == 3 else 250)
-    assert (fetched.apps, fetched.requests) == ([expected], requests)
+    assert (fetched.apps, fetched.requests) == ([shown(expected)], requests)
 
 
 def short(number: int, size: int) -> Content:
@@ -291,7 +297,7 @@ def test_wrong_claims_and_short_pages_give_the_whole_fleet_or_an_error(
     except ApiError:
         assert service.log.count(1) == 2
     else:
-        assert fetched.apps == [fleet(apps)]
+        assert fetched.apps == [shown(fleet(apps))]
     assert len(service.log) <= 2 * max(1, apps)
 
 
@@ -428,19 +434,22 @@ def test_fetches_the_apps_of_each_query() -> None:
     apps = [app(1, "running"), app(2, "stopped"), app(3, "running", "stopped")]
     service = ChangingService(apps, lambda _service, _request: None)
     fetched = fetch(service, RUNNING, STOPPED)
-    assert fetched == FetchedApps([[apps[0], apps[2]], [apps[1], apps[2]]], requests=4, retries=0, readings=2)
+    assert fetched.apps == [shown([apps[0], apps[2]]), shown([apps[1], apps[2]])]
+    assert (fetched.requests, fetched.readings) == (4, 2)
 
 
 def test_sends_a_list_as_repeated_parameters() -> None:
     apps = [app(1, "running"), app(2, "stopped"), app(3, "paused")]
     service = ChangingService(apps, lambda _service, _request: None)
-    assert fetch(service, {"status": ("running", "stopped")}).apps == [apps[:2]]
+    assert fetch(service, {"status": ("running", "stopped")}).apps == [shown(apps[:2])]
 
 
 def test_query_without_filters_is_one_of_several_like_any_other() -> None:
     apps = [app(1, "running"), app(2, "stopped")]
     service = ChangingService(apps, lambda _service, _request: None)
-    assert fetch(service, {}, RUNNING) == FetchedApps([apps, apps[:1]], requests=4, retries=0, readings=2)
+    fetched = fetch(service, {}, RUNNING)
+    assert fetched.apps == [shown(apps), shown(apps[:1])]
+    assert (fetched.requests, fetched.readings) == (4, 2)
 
 
 def test_one_query_does_not_compare_cvms(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -470,7 +479,7 @@ def test_cvms_of_an_app_that_trade_places_are_not_lost() -> None:
 
     service = ChangingService([app(1, "running", "stopped")], trade)
     fetched = fetch(service, RUNNING, STOPPED, concurrency=1)
-    assert [[cvm["status"] for cvm in apps[0]["cvms"]] for apps in fetched.apps] == [["stopped", "running"]] * 2
+    assert [[cvm.core["status"] for cvm in apps[0].cvms] for apps in fetched.apps] == [["stopped", "running"]] * 2
     assert fetched.readings == 4
 
 

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping
 
 import pytest
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import read_apps
 from ansible_collections.phala.cloud.plugins.plugin_utils._pages import Identity, Page
 from ansible_collections.phala.cloud.plugins.plugin_utils._proof import (
     Reading,
@@ -30,7 +31,8 @@ def make_page(names: str, total: int, *, page_count: int = 0, size: int = PAGE_S
     """Return a page of apps, each named with a letter; each digit of ``states`` is the state of one app."""
     return Page(
         digest=b"",
-        apps=[{"app_id": name} for name in names],
+        apps=read_apps([{"app_id": name} for name in names], account="")[0],
+        cvms=(),
         identities=tuple((name, "null") for name in names),
         states=tuple(frozenset(state) for state in states),
         size=size,

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import read_apps
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, read_apps, tell_apart
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import single_valued
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Level, as_line
 from ansible_collections.phala.cloud.plugins.plugin_utils._unmatched import find_unmatched, needs_options, report_unmatched
 
-URL = "https://phala.example.org/api/v1"
 OPTIONS = {"region": ["US-EAST-1", "US-WEST-1"], "node": ["metal-9", "prod5"], "base_image": ["dstack-dev-0.5.7"]}
 
 
@@ -30,6 +30,10 @@ def cvm(name: str, **fields: Any) -> dict[str, Any]:
     }
 
 
+def shown(*of_queries: Sequence[Any]) -> list[list[ShownApp]]:
+    return tell_apart([read_apps(apps, account="")[0] for apps in of_queries])
+
+
 def app(*cvms: dict[str, Any]) -> dict[str, Any]:
     return {"id": "prj_1", "app_id": "a1", "name": "web", "cvms": list(cvms)}
 
@@ -39,7 +43,7 @@ def report(filters: dict[str, Any], *apps: Any, options: Any = None, exclude: bo
     entry = {name: tuple(values) for name, values in filters.items()}
     entries = [] if exclude else [("filters", entry)]
     queries = single_valued(entry) if entries else [{}]
-    found = find_unmatched(entries, [entry] if exclude else [], queries, read_apps([apps] * len(queries), account="", url=URL))
+    found = find_unmatched(entries, [entry] if exclude else [], queries, shown(*[apps] * len(queries)))
     diagnostics = report_unmatched(found, OPTIONS if options is None else options, has_cvms=bool(apps))
     return [(Level(diagnostic.level).name, as_line(diagnostic, str)) for diagnostic in diagnostics]
 
@@ -177,7 +181,7 @@ def test_filter_whose_field_is_not_shown_is_decided_by_the_service() -> None:
 
 
 def test_value_whose_field_is_not_shown_is_decided_by_its_own_query() -> None:
-    entry, apps = {"kms_slug": ("x", "y")}, read_apps([[app(nested("a"))], []], account="", url=URL)
+    entry, apps = {"kms_slug": ("x", "y")}, shown([app(nested("a"))], [])
     (left,) = find_unmatched([("filters", entry)], [], single_valued(entry), apps)
     assert left.values == ["y"]
     assert find_unmatched([], [entry], [{}], apps[:1]) == []
@@ -216,17 +220,17 @@ def test_several_unknown_values_are_reported_each_where_something_is_known() -> 
     ("exclude", "needed"), [({"region": ("us-wst-1",)}, True), ({"region": ("zzz",)}, False), ({"status": ("runing",)}, True)]
 )
 def test_values_of_the_service_are_needed_for_an_exclusion_that_may_be_misspelled(exclude: Any, *, needed: bool) -> None:
-    assert needs_options(find_unmatched([], [exclude], [{}], read_apps([[app(cvm("a"))]], account="", url=URL))) is needed
+    assert needs_options(find_unmatched([], [exclude], [{}], shown([app(cvm("a"))]))) is needed
 
 
 def test_each_exclusion_is_reported() -> None:
     excludes = [{"name": ("wbe",)}, {"name": ("web",)}, {"name": ("wwb",)}]
-    found = find_unmatched([], excludes, [{}], read_apps([[app(cvm("web"))]], account="", url=URL))
+    found = find_unmatched([], excludes, [{}], shown([app(cvm("web"))]))
     assert [each.option for each in found] == ["exclude_filters[0].name", "exclude_filters[2].name"]
 
 
 def test_each_entry_is_compared_with_the_responses_of_its_own_queries() -> None:
     first, second = {"region": ("US-WEST-1",)}, {"region": ("EU",)}
-    apps = read_apps([[app(cvm("a"))], []], account="", url=URL)
+    apps = shown([app(cvm("a"))], [])
     found = find_unmatched([("include_filters[0]", second), ("filters", first)], [], [first, second], apps)
     assert [(each.option, each.values) for each in found] == [("include_filters[0].region", ["EU"])]
