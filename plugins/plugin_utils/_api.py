@@ -72,7 +72,7 @@ class Response:
 
 
 class Client:
-    """Send requests to the service for one account; a context manager that stops the client.
+    """Send requests to the service for one account; a context manager that stops the client and closes its connections.
 
     Several threads may use a client at once.
 
@@ -110,6 +110,7 @@ class Client:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
+        self._adapter.close()
         if kind is KeyboardInterrupt:
             _await_idle_threads()
 

@@ -140,6 +140,14 @@ def failure(**settings: Any) -> ApiError:
 # Requests and responses
 
 
+def test_connections_are_closed_with_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[HTTPAdapter] = []
+    monkeypatch.setattr(HTTPAdapter, "close", closed.append)
+    with make_client():
+        assert closed == []
+    assert len(closed) == 1
+
+
 def test_request_is_what_the_service_describes(transport: Transport) -> None:
     response = make_client().get("/apps", [("status", "running"), ("status", "a b&c"), ("page", "1")])
     (request,) = transport.requests
