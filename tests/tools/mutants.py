@@ -157,7 +157,7 @@ class Runs:
             order = sorted(tests, key=lambda index: (-kills[index], tests[index]))
             spent = itertools.accumulate(tests[index] for index in order)
             within = [index for index, seconds in zip(order, spent, strict=True) if seconds < self.seconds]
-            killer = in_fork(partial(self.find_killer, mutant, session.items, within), 5 + 10 * sum(tests.values()))
+            killer = in_fork(partial(self.find_killer, mutant, session.items, within), 10 + 3 * sum(tests.values()))
             if killer == NO_TEST:
                 self.survivors.append(mutant)
             kills[killer] += 1

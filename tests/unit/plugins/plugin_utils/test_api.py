@@ -313,6 +313,11 @@ def test_fault_that_stays_is_not_tried_again(transport: Transport, reply: Reply 
     assert len(transport.requests) == 1
 
 
+def test_refused_key_is_named_with_its_source(transport: Transport) -> None:
+    transport.replies = [Reply(status=401)]
+    assert "PHALA_CLOUD_API_KEY" in str(failure())
+
+
 def test_retries_are_masked(transport: Transport) -> None:
     transport.replies = [Reply({"message": KEY}, 503)]
     response = make_client().get("/apps", [("search", KEY)])

@@ -32,7 +32,7 @@ Respond = Callable[[int, int], Content]  # the content of a page, by its number 
 class Service:
     """Respond to each request, in whatever thread; ``log`` has the pages as they were requested."""
 
-    def __init__(self, respond: Respond | None = None, *, retries: tuple[str, ...] = ()) -> None:
+    def __init__(self, respond: Respond | None = None, *, retries: tuple[str, ...] = (), faults: tuple[str, ...] = ()) -> None:
         self.log: list[int] = []
         self.known: list[bytes | None] = []
         self.running = 0
@@ -41,6 +41,7 @@ class Service:
         self.parsed = 0
         self._respond = respond
         self._retries = retries
+        self._faults = faults
         self._lock = threading.Lock()
 
     def respond(self, number: int, size: int, _statuses: Sequence[str]) -> Content:
@@ -66,7 +67,7 @@ class Service:
             self.running -= 1
             body = json.dumps(content).encode()
             self.parsed += body != known
-        return Response(self.url(path, parameters), None if body == known else content, body, 0.25, self._retries)
+        return Response(self.url(path, parameters), None if body == known else content, body, 0.25, self._retries, self._faults)
 
 
 def app(number: int, *statuses: str) -> dict[str, Any]:
@@ -512,6 +513,11 @@ def test_counts_and_notes_retries() -> None:
     fetched = fetch(service, note=lines.append)
     assert (fetched.requests, fetched.retries) == (4, 3)
     assert lines[:2] == ["Tried again: 500 from it", "Tried again: 503 from it"]
+
+
+def test_faults_are_kept_once() -> None:
+    service = Service(lambda number, size: page_of(fleet(150), number, size), faults=("odd", "even"))
+    assert fetch(service).faults == ("odd", "even")
 
 
 def test_notes_in_the_calling_thread() -> None:
