@@ -224,14 +224,16 @@ def test_retry_after_of_too_long_fails_at_once(project: Project, simulator: Simu
 
 
 @pytest.mark.parametrize("malformation", MALFORMATIONS, ids=repr)
-@pytest.mark.parametrize("version", [pytest.param("2025-10-28", marks=pytest.mark.slow), "2026-01-21"])
-def test_wrong_shapes_lose_no_host(project: Project, simulator: Simulator, malformation: Alteration, version: str) -> None:
+@pytest.mark.parametrize(("version", "hosts"), [pytest.param("2025-10-28", 13, marks=pytest.mark.slow), ("2026-01-21", 14)])
+def test_wrong_shapes_lose_no_host(
+    project: Project, simulator: Simulator, malformation: Alteration, version: str, hosts: int
+) -> None:
     """An odd value of a field is the field's own trouble; what holds hosts must be as described, or nothing comes of it."""
     simulator.page_size_limit = 100
     simulator.misbehave(malformation, times=None)
     outcome = project.read(api_version=version)
     if outcome.error is None:
-        assert len(outcome.hosts) in (14, 15)  # an altered CVM without any id is no longer the current one
+        assert len(outcome.hosts) in (hosts, hosts + 1)  # an altered CVM without any id is no longer the current one
     else:
         assert_said(outcome, "the response is invalid|has a form that this version .* does not know|contradicts itself")
     assert_in_time(outcome, timeout=1, retries=0)
