@@ -456,15 +456,19 @@ def test_nothing_that_is_written_holds_the_key(
 
 
 def move_key(project: Project, sources: list[Path], place: str, env: dict[str, str]) -> None:
-    """Take the key out of the sources and put it where the user of the CLI has it."""
+    """Take the key out of the sources and put it where the user of the CLI has it: a profile for each service."""
+    profiles = {}
     for source in sources:
         options = yaml.safe_load(source.read_text())
         del options["api_key"]
+        if place == "profile":
+            options["profile"] = source.name
+            profiles[source.name] = {"token": KEY, "api_prefix": options["api_url"]}
         source.write_text(yaml.safe_dump(options, sort_keys=False))
     if place == "environment":
         env["PHALA_CLOUD_API_KEY"] = KEY
     else:
-        env["PHALA_CLOUD_DIR"] = str(log_in(project.folder / "sources" / "cli", main={"token": KEY}).parent)
+        env["PHALA_CLOUD_DIR"] = str(log_in(project.folder / "sources" / "cli", **profiles).parent)
 
 
 def files_of(folder: Path) -> dict[str, str]:
