@@ -142,6 +142,11 @@ def test_image_has_a_name_and_a_slug(raw: dict[str, Any], names: tuple[Any, ...]
     assert image_names(raw) == names
 
 
+def test_names_of_another_shape_are_known_beside_its_own() -> None:
+    nested = {"resource": {}, "node_info": {"name": "prod7"}, "teepod_name": "teepod-1", "base_image": "dstack"}
+    assert (node_names(nested), image_names(nested)) == (("prod7", "teepod-1"), ("dstack",))
+
+
 def test_shapes_are_told_apart_by_fields_that_no_other_shape_has() -> None:
     fields = [shape.fields for shape in SHAPES]
     assert len(frozenset().union(*fields)) == sum(map(len, fields))

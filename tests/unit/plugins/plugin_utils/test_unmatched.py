@@ -180,6 +180,14 @@ def test_filter_whose_field_is_not_shown_is_decided_by_the_service() -> None:
     assert report({"region": ["x"], "kms_slug": ["y"]}, app(nested("a", node_info={"region": "x"}))) == []
 
 
+def test_every_search_that_returned_an_app_matches() -> None:
+    assert report({"search": ["a", "b"]}, app(cvm("web"))) == []
+
+
+def test_exclusion_of_a_node_that_a_cvm_without_teepod_does_not_have_is_no_problem() -> None:
+    assert report({"node": ["metal-9"]}, app(cvm("web", teepod_name=None)), exclude=True) == []
+
+
 def test_value_whose_field_is_not_shown_is_decided_by_its_own_query() -> None:
     entry, apps = {"kms_slug": ("x", "y")}, shown([app(nested("a"))], [])
     (left,) = find_unmatched([("filters", entry)], [], single_valued(entry), apps)
