@@ -142,9 +142,7 @@ def _read_app(app: App, shown: Sequence[Entry], account: str) -> ShownApp:
             continue
         core["account"] = account or None
         cvms.append(Cvm(identity, core, cvm, is_only_cvm=is_only_cvm, read_filterable=read_filterable))
-    is_whole = 0 < len(cvms) == len(shown) >= cvm_count(app)
-    diagnostics = [] if is_whole else list(_to_report(app, [cvm for cvm, _is_current in shown]))
-    return ShownApp(app_key(app), cvms, diagnostics, other_nodes)
+    return ShownApp(app_key(app), cvms, list(_to_report(app, [cvm for cvm, _is_current in shown])), other_nodes)
 
 
 def _to_report(app: App, shown: Sequence[Raw]) -> Iterator[Diagnostic]:

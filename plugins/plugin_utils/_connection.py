@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -33,17 +33,6 @@ _HOST_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 _REFRESH = "Refresh the instance id through the service, then run the command again."
 
 
-class Problem(NamedTuple):
-    """Why the gateway cannot reach just this CVM; ``fix`` is what to do, ``is_suspect`` says that a text of the API was refused.
-
-    A value and not an exception, whose traceback would keep the CVM in memory while no garbage is collected.
-    """
-
-    reason: str
-    fix: str = ""
-    is_suspect: bool = False
-
-
 class Address(NamedTuple):
     """A host name that the gateway routes to one CVM, the gateway's domain, and its port where it is a port of its own."""
 
@@ -59,11 +48,15 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a CVM has no address, in words that are safe to show and to put into a command, and its gateway, where it is known."""
+    """Why a CVM has no address, in words that are safe to show and to put into a command, and its gateway, where it is known.
+
+    ``fix`` is what to do, and ``is_suspect`` says that a text of the API was refused. This is a value and not an exception, whose
+    traceback would keep the CVM in memory while no garbage is collected.
+    """
 
     reason: str
-    fix: str
-    is_suspect: bool
+    fix: str = ""
+    is_suspect: bool = False
     domain: str | None = None
     port: int | None = None
 
@@ -88,11 +81,11 @@ def _failing_arguments(reason: str) -> str:
 def connect(gateway: GatewaySettings, core: CoreVariables, *, is_only_cvm: bool) -> Address | Refusal:
     """Return how the gateway reaches one CVM; nothing in an address comes from the API unchecked."""
     identifier, place = _identifier(core, is_only_cvm), _domain(gateway, core["gateway_domain"])
-    if isinstance(place, Problem):
-        return Refusal(*(identifier if isinstance(identifier, Problem) else place))
+    if isinstance(place, Refusal):
+        return identifier if isinstance(identifier, Refusal) else place
     domain, port = place
-    if isinstance(identifier, Problem):
-        return Refusal(*identifier, domain, port)
+    if isinstance(identifier, Refusal):
+        return replace(identifier, domain=domain, port=port)
     return Address(f"{identifier}-{gateway.ssh_port}.{domain}", domain, port)
 
 
@@ -146,29 +139,29 @@ def is_running(core: CoreVariables) -> bool:
     return str(core["status"]).lower() == "running"
 
 
-def _identifier(core: CoreVariables, is_only_cvm: bool) -> str | Problem:
+def _identifier(core: CoreVariables, is_only_cvm: bool) -> str | Refusal:
     """Return the instance id; with an app id the gateway picks any replica, which is right only where there is one."""
     instance_id, app_id = core["instance_id"], core["app_id"]
     if core["gateway_enabled"] is False:
-        return Problem("the gateway of the CVM is disabled", "Enable the gateway of the CVM in the service.")
+        return Refusal("the gateway of the CVM is disabled", "Enable the gateway of the CVM in the service.")
     if not instance_id and not is_only_cvm:
-        return Problem("the CVM has no instance id, and its app has other CVMs", _REFRESH)
+        return Refusal("the CVM has no instance id, and its app has other CVMs", _REFRESH)
     kind, identifier = ("instance_id", instance_id) if instance_id else ("app_id", app_id)
     bare = bare_id(identifier) if isinstance(identifier, str) else ""
     if not _ID.fullmatch(bare):
-        return Problem(f"the {kind} is not a hexadecimal number", is_suspect=True)
+        return Refusal(f"the {kind} is not a hexadecimal number", is_suspect=True)
     return bare
 
 
-def _domain(gateway: GatewaySettings, from_api: Any) -> tuple[str, int | None] | Problem:
+def _domain(gateway: GatewaySettings, from_api: Any) -> tuple[str, int | None] | Refusal:
     if not from_api and not gateway.domain:
-        return Problem("the API gives no gateway domain, and gateway_domain is not set", "Set gateway_domain.")
+        return Refusal("the API gives no gateway domain, and gateway_domain is not set", "Set gateway_domain.")
     domain = from_api or gateway.domain
     parts = split_domain(domain) if isinstance(domain, str) else None
     if parts is None:
-        return Problem("the gateway domain is not a domain name", is_suspect=True)
+        return Refusal("the gateway domain is not a domain name", is_suspect=True)
     if gateway.allowed_domains and not is_within(parts[0], gateway.allowed_domains):
-        return Problem("the gateway domain is not in allowed_gateway_domains", is_suspect=True)
+        return Refusal("the gateway domain is not in allowed_gateway_domains", is_suspect=True)
     return parts
 
 

@@ -49,6 +49,10 @@ class Request:
     with_states: bool
     known: Page | None = None
 
+    def known_page(self, response: Response) -> Page | None:
+        """Return the known copy if the response has its bytes."""
+        return self.known if self.known and self.known.digest == response.digest else None
+
 
 def get_page(client: Client, request: Request) -> Response:
     """Request a page; the response has no content if its bytes are those of the known copy.
@@ -58,16 +62,15 @@ def get_page(client: Client, request: Request) -> Response:
     parameters = [*request.parameters, ("page", str(request.number)), ("page_size", str(request.page_size))]
     known = request.known
     response = client.get(PATH, parameters, known=known.digest if known else None)
-    is_known = known is not None and known.digest == response.digest
-    if not is_known and (fault := _page_fault(response.content, request.number)):
+    if not request.known_page(response) and (fault := _page_fault(response.content, request.number)):
         raise ApiError(f"GET {response.url}: the response is invalid: {fault}. Check api_url and api_version.")
     return response
 
 
 def read_page(response: Response, request: Request) -> Page:
     """Return the page of a response, which is the known copy if the bytes are the same."""
-    if request.known and request.known.digest == response.digest:
-        return request.known
+    if known := request.known_page(response):
+        return known
     content = response.content
     apps, cvms = read_apps(content["dstack_apps"], account=request.account)
     return Page(

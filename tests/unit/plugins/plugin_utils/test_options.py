@@ -282,9 +282,9 @@ def test_key_is_masked_wherever_it_was_seen(read: Callable[..., Settings], probl
         "api_key": "key-of-the-file",
         "group": " ".join(seen),
     }
-    told = problems(options, extra_vars=extra_vars)
-    assert [problem.split(":")[0] for problem in told] == ["api_key", "accounts[2]", "accounts[3]", "group"]
-    assert not [key for key in seen if key in " ".join(told)]
+    found = problems(options, extra_vars=extra_vars)
+    assert [problem.split(":")[0] for problem in found] == ["api_key", "accounts[2]", "accounts[3]", "group"]
+    assert not [key for key in seen if key in " ".join(found)]
 
 
 @pytest.mark.parametrize(("accounts", "named"), [("a", "accounts"), ([None], "accounts[0]"), ([{"name": "a"}], "accounts[0]")])

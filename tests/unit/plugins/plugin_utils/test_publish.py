@@ -125,8 +125,8 @@ def test_loop_of_groups_is_refused_before_anything_is_added(
         inventory.add_group(group)
         inventory.add_child(parent, group)
     before = set(inventory.groups)
-    told = rf"^the group '({loop})' cannot be a child of '({loop})', which is its descendant\. .* parent_group of keyed_groups\.$"
-    with pytest.raises(GroupLoopError, match=told):
+    text = rf"^the group '({loop})' cannot be a child of '({loop})', which is its descendant\. .* parent_group of keyed_groups\.$"
+    with pytest.raises(GroupLoopError, match=text):
         publish(inventory, built(host("web"), families=families))
     assert (set(inventory.groups), inventory.hosts) == (before, {})
 
