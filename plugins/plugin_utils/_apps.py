@@ -142,6 +142,7 @@ def _read_app(app: App, shown: Sequence[Entry], account: str) -> ShownApp:
             continue
         core["account"] = account or None
         cvms.append(Cvm(identity, core, cvm, is_only_cvm=is_only_cvm, read_filterable=read_filterable))
+    cvms.sort(key=lambda cvm: cvm.identity.key)  # whatever their order in the response
     return ShownApp(app_key(app), cvms, list(_to_report(app, [cvm for cvm, _is_current in shown])), other_nodes)
 
 

@@ -35,6 +35,7 @@ def publish(inventory: Any, built: Built) -> None:
     if built.gateway:
         run.gateways.setdefault(built.gateway.name, built.path)
     for host in consumed(built.hosts):
+        is_new = host.name not in inventory.hosts
         inventory.add_host(host.name, built.group)
         scope = built.scopes[host.identity.account]
         listed = run.cvms.get(host.name)
@@ -43,13 +44,18 @@ def publish(inventory: Any, built: Built) -> None:
         else:
             run.add(Listed(host.name, built.path, scope, host.identity, host.shared, host.own_connection))
         # Since 2.19 set_variable() copies and inspects each value, which are JSON's own types here.
-        target = inventory.get_host(host.name)
-        target.vars = combine_vars(target.vars, host.variables)
+        target = inventory.hosts[host.name]
+        if is_new:
+            host.variables.update(target.vars)  # core's own names of file and folder, which no variable of the host has
+            target.vars = host.variables
+        else:
+            target.vars = combine_vars(target.vars, host.variables)
         target.vars.update(host.address)
         for name, value in host.composed.items():
             inventory.set_variable(host.name, name, value)
+        # add_child() would search all names for the host, and format a line for each of its groups.
         for group in host.groups:
-            inventory.add_child(group, host.name)
+            inventory.groups[group].add_host(target)
     for parent, group in built.families:
         if parent is not None:
             inventory.add_child(parent, group)

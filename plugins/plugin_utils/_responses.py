@@ -39,15 +39,17 @@ def read_body(response: requests.Response, *, deadline: float, mask: Mask) -> by
     :raises TooSlowError: when the deadline has passed
     :raises urllib3.exceptions.HTTPError: when the connection fails
     """
-    body = bytearray()
+    pieces: list[bytes] = []
+    size = 0
     for piece in _unpacked(_pieces(response, deadline), response, mask):
-        body += piece
-        if len(body) > MAX_BODY_BYTES:
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_BODY_BYTES:
             raise ApiError(
                 f"GET {response.url}: the response is larger than {MAX_BODY_BYTES // 1024**2} MiB, so it is not from the"
                 " service. Check api_url."
             )
-    return bytes(body)
+    return b"".join(pieces)
 
 
 def _pieces(response: requests.Response, deadline: float) -> Iterator[bytes]:
