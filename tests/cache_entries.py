@@ -15,4 +15,4 @@ _PACKED = re.compile(r"(?<=\\n)[A-Za-z0-9+/]{40,}=*")
 
 def unpacked(content: str) -> str:
     """Return the content of a file with each packed entry of the cache in it as text."""
-    return _PACKED.sub(lambda packed: zlib.decompress(base64.b64decode(packed[0])).decode(), content)
+    return _PACKED.sub(lambda packed: zlib.decompress(base64.b64decode(packed[0])).decode("utf-8", "replace"), content)

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import os
+import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,8 +26,8 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagn
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Settings
 from ansible_collections.phala.cloud.plugins.plugin_utils._version import COLLECTION_VERSION
 
-# Of what is stored, which depends on how CVMs are read: another version or other variables are another entry.
-FORMAT = (4, COLLECTION_VERSION, CORE_VARIABLES)
+# Of what is stored: another version of the collection, other variables or another order of bytes are another entry.
+FORMAT = (5, COLLECTION_VERSION, CORE_VARIABLES, sys.byteorder)
 
 
 @dataclass(frozen=True)
@@ -60,18 +61,20 @@ class Seal:
 
     def signed(self, fleet: StoredFleet) -> str:
         """Return the fleet as one text, which :meth:`verified` accepts with the same key, URL, version and queries only."""
-        text = json.dumps({**vars(fleet), "apps": pack(fleet.apps)}, separators=(",", ":"))
-        # Packed, because ansible-core keeps the entry in memory as long as the inventory is built.
-        content = base64.b64encode(zlib.compress(text.encode(), level=1)).decode()
+        apps, of_cvms = pack(fleet.apps)
+        text = json.dumps({**vars(fleet), "apps": apps}, separators=(",", ":"))
+        # Compressed, because ansible-core keeps the entry in memory as long as the inventory is built.
+        content = base64.b64encode(zlib.compress(b"\n".join((text.encode(), of_cvms)), level=1)).decode()
         return f"{self._code(content)}\n{content}"
 
-    def verified(self, text: Any) -> StoredFleet | None:
+    def verified(self, entry: Any) -> StoredFleet | None:
         """Return the fleet of an entry, or None where the entry is damaged or belongs to another source."""
-        code, _newline, content = text.partition("\n") if isinstance(text, str) else ("", "", "")
+        code, _newline, content = entry.partition("\n") if isinstance(entry, str) else ("", "", "")
         if not hmac.compare_digest(code.encode("utf-8", "replace"), self._code(content).encode()):
             return None
-        stored = json.loads(zlib.decompress(base64.b64decode(content)).decode())
-        return StoredFleet(**{**stored, "apps": unpack(stored["apps"])})
+        text, _separator, of_cvms = zlib.decompress(base64.b64decode(content)).partition(b"\n")
+        stored = json.loads(text)
+        return StoredFleet(**{**stored, "apps": unpack(stored["apps"], of_cvms)})
 
     def _code(self, content: str) -> str:
         return hmac.new(self._key, f"{self._source}\n{content}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

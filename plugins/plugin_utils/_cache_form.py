@@ -1,20 +1,23 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The form in which the cache keeps what apps show: each different value once, and a row of numbers for each CVM.
+"""The form in which the cache keeps what apps show: each different value once, and for each CVM the numbers of its values.
 
 Most values of a fleet repeat, so this is half as long as the JSON of the service, and read without any work for each value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, cast
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, read_filterable
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES, CoreVariables, Cvm, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
+
+NUMBER = "I"  # the type of an array's numbers
 
 
 class _Numbers:
@@ -32,34 +35,33 @@ class _Numbers:
         return number
 
 
-def pack(apps: Iterable[Iterable[ShownApp]]) -> dict[str, Any]:
-    """Return what the apps of each query show as plain JSON."""
+def pack(apps: Iterable[Iterable[ShownApp]]) -> tuple[dict[str, Any], bytes]:
+    """Return what the apps of each query show as plain JSON, and the numbers of the values of all their CVMs."""
     numbers = _Numbers()
-    packed = [[_pack_app(app, numbers) for app in of_query] for of_query in apps]
-    return {"values": numbers.values, "apps": packed}
+    of_cvms = array(NUMBER)
+    packed = [[_pack_app(app, numbers, of_cvms) for app in of_query] for of_query in apps]
+    return {"values": numbers.values, "apps": packed}, of_cvms.tobytes()
 
 
-def _pack_app(app: ShownApp, numbers: _Numbers) -> list[Any]:
+def _pack_app(app: ShownApp, numbers: _Numbers, of_cvms: array[int]) -> list[Any]:
+    for cvm in app.cvms:
+        core = map(cvm.value, CORE_VARIABLES)
+        of_cvms.extend(map(numbers.of, (list(cvm.fields), cvm.is_only_cvm, *cvm.identity, *core, *cvm.fields.values())))
     diagnostics = [list(vars(diagnostic).values()) for diagnostic in app.diagnostics]
-    return [app.key, [_pack_cvm(cvm, numbers) for cvm in app.cvms], diagnostics, app.other_nodes]
+    return [app.key, len(app.cvms), diagnostics, app.other_nodes]
 
 
-def _pack_cvm(cvm: Cvm, numbers: _Numbers) -> list[int]:
-    core = map(cvm.value, CORE_VARIABLES)
-    return [*map(numbers.of, (list(cvm.fields), cvm.is_only_cvm, *cvm.identity, *core, *cvm.fields.values()))]
-
-
-def unpack(packed: Mapping[str, Any]) -> list[list[ShownApp]]:
+def unpack(packed: Mapping[str, Any], of_cvms: bytes) -> list[list[ShownApp]]:
     """Return what :func:`pack` has packed. Its CVMs share equal values, so nobody may change them."""
-    value = packed["values"].__getitem__
-    return [[_unpack_app(app, value) for app in of_query] for of_query in packed["apps"]]
+    values = map(packed["values"].__getitem__, array(NUMBER, of_cvms))
+    return [[_unpack_app(app, values) for app in of_query] for of_query in packed["apps"]]
 
 
-def _unpack_app(app: Sequence[Any], value: Callable[[int], Any]) -> ShownApp:
-    (identifier, app_id), rows, diagnostics, other_nodes = app
+def _unpack_app(app: Sequence[Any], values: Iterator[Any]) -> ShownApp:
+    (identifier, app_id), count, diagnostics, other_nodes = app
     return ShownApp(
         (identifier, app_id),
-        [_unpack_cvm(map(value, row)) for row in rows],
+        [_unpack_cvm(values) for _number in range(count)],
         [
             Diagnostic(Level(level), text, option, tuple(subjects), advice)
             for level, text, option, subjects, advice in diagnostics
@@ -69,8 +71,9 @@ def _unpack_app(app: Sequence[Any], value: Callable[[int], Any]) -> ShownApp:
 
 
 def _unpack_cvm(values: Iterator[Any]) -> Cvm:
+    """Return the next CVM; each zip takes as many values as there are names."""
     names, is_only_cvm = next(values), next(values)
     identity = Identity(*islice(values, len(Identity._fields)))
-    core = dict(zip(CORE_VARIABLES, values, strict=False))  # takes as many values as there are names
-    fields = dict(zip(names, values, strict=True))
+    core = dict(zip(CORE_VARIABLES, values, strict=False))
+    fields = dict(zip(names, values, strict=False))
     return Cvm(identity, cast(CoreVariables, core), fields, is_only_cvm=is_only_cvm, read_filterable=read_filterable)

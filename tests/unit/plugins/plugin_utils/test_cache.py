@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -57,7 +58,7 @@ def test_entry_is_of_one_account_url_version_and_query(changes: dict[str, Any]) 
 
 
 def test_entry_is_of_one_version_of_the_code_that_reads_cvms(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert {COLLECTION_VERSION, CORE_VARIABLES} < set(FORMAT)
+    assert {COLLECTION_VERSION, CORE_VARIABLES, sys.byteorder} < set(FORMAT)
     entry, text = seal().entry, seal().signed(FLEET)
     monkeypatch.setattr(_cache, "FORMAT", (*FORMAT, "another"))
     assert seal().entry != entry
