@@ -45,8 +45,8 @@ def publish(inventory: Any, built: Built) -> None:
             run.add(Listed(host.name, built.path, scope, host.identity, host.shared, host.own_connection))
         # Since 2.19 set_variable() copies and inspects each value, which are JSON's own types here.
         target = inventory.hosts[host.name]
-        if is_new:
-            host.variables.update(target.vars)  # core's own names of file and folder, which no variable of the host has
+        if is_new:  # the dictionary becomes core's, instead of a copy; none of its names is one of core's own
+            host.variables.update(target.vars)
             target.vars = host.variables
         else:
             target.vars = combine_vars(target.vars, host.variables)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,6 +72,17 @@ def test_hosts_and_groups_are_in_the_inventory() -> None:
     assert groups_of(inventory, "db") == ["phala", "phala_gateway"]
     assert inventory.groups["phala_gateway"].vars == {"ansible_port": 443}
     assert [parent.name for parent in inventory.groups["region_eu"].parent_groups] == ["phala"]
+
+
+def test_variables_that_a_host_has_stay_unless_the_source_sets_them(tmp_path: Path) -> None:
+    inventory = InventoryData()
+    inventory.current_source = str(tmp_path)
+    inventory.add_host("known")
+    inventory.hosts["known"].vars.update(a="old", b="kept")
+    publish(inventory, built(host("known", address={"ansible_host": "x"}), host("new")))
+    of_core = dict.fromkeys(("inventory_file", "inventory_dir"), str(tmp_path))
+    assert inventory.hosts["known"].vars == {**of_core, "a": ["known"], "b": "kept", "ansible_host": "x"}
+    assert inventory.hosts["new"].vars == {**of_core, "a": ["new"]}
 
 
 def test_run_knows_what_was_published() -> None:
