@@ -90,7 +90,8 @@ def _shape_fault(cvms: Sequence[Raw]) -> str | None:
     identified = [has_identifier(cvm) for cvm in cvms]
     if cvms and not any(identified):
         return f"no CVM has {_any_of(IDENTIFIERS)}"
-    without_status = next((cvm for cvm, has_id in zip(cvms, identified, strict=True) if has_id and "status" not in cvm), None)
+    with_identifier = (cvm for cvm, has_id in zip(cvms, identified, strict=True) if has_id)
+    without_status = next((cvm for cvm in with_identifier if not shape_of(cvm).shows(cvm, "status")), None)
     if without_status is not None:
         return f"CVM {named(without_status, 'vm_uuid')} has no status"
     if not all(identified) and all(shape_of(cvm) is SPARSE for cvm in cvms):

@@ -40,9 +40,13 @@ class Shape:
     paths: Mapping[str, tuple[str, ...]]
     lacks: frozenset[str] = frozenset()
 
+    def shows(self, cvm: Raw, name: str) -> bool:
+        """Return whether the CVM has the field of a filter; a null is a value."""
+        return _has(cvm, self.paths[name])
+
     def hidden(self, cvm: Raw) -> frozenset[str]:
-        """Return the filters whose fields the CVM does not have; a null is a value."""
-        return frozenset(name for name, path in self.paths.items() if not _has(cvm, path))
+        """Return the filters whose fields the CVM does not have."""
+        return frozenset(name for name in self.paths if not self.shows(cvm, name))
 
 
 def shape_of(cvm: Raw) -> Shape:

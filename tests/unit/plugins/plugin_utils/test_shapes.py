@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import read_apps, refuse_unknown_shape
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import select_cvms
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import FILTERED_VARIABLES
 from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import (
     FLAT,
@@ -104,6 +106,15 @@ def test_cvm_of_each_shape_has_every_core_variable(shape: Shape) -> None:
     assert shape_of(raw) is shape
     assert tuple(read(raw)) == CORE_VARIABLES
     assert read(raw) == {**dict.fromkeys(CORE_VARIABLES), **core}
+
+
+@every_shape
+def test_cvm_of_each_shape_is_selected_by_its_status(shape: Shape) -> None:
+    app = {**APP, "cvms": [EXAMPLES[shape.name][0]]}
+    (shown,), raw = read_apps([app], account="")
+    refuse_unknown_shape(raw, "https://phala.example.org")
+    cvms, _left_out = select_cvms([{"status": ("running",)}], [], [[shown]])
+    assert [cvm.core["name"] for cvm in cvms] == ["web"]
 
 
 @every_shape
