@@ -87,14 +87,13 @@ def refuse_unknown_shape(cvms: Sequence[Raw], url: str) -> None:
 
 def _shape_fault(cvms: Sequence[Raw]) -> str | None:
     """Return what CVMs lack that each known shape has."""
-    identified = [has_identifier(cvm) for cvm in cvms]
-    if cvms and not any(identified):
+    identified = [cvm for cvm in cvms if has_identifier(cvm)]
+    if cvms and not identified:
         return f"no CVM has {_any_of(IDENTIFIERS)}"
-    with_identifier = (cvm for cvm, has_id in zip(cvms, identified, strict=True) if has_id)
-    without_status = next((cvm for cvm in with_identifier if not shape_of(cvm).shows(cvm, "status")), None)
+    without_status = next((cvm for cvm in identified if not shape_of(cvm).shows(cvm, "status")), None)
     if without_status is not None:
         return f"CVM {named(without_status, 'vm_uuid')} has no status"
-    if not all(identified) and all(shape_of(cvm) is SPARSE for cvm in cvms):
+    if len(identified) < len(cvms) and all(shape_of(cvm) is SPARSE for cvm in cvms):
         fields = sorted(name for shape in SHAPES for name in shape.fields)
         return f"a CVM has no identifier, and no CVM has {_any_of(fields)}"
     return None
