@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Response, UnavailableError
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp
@@ -20,6 +21,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._proof import (
     find_contradiction,
     find_states,
     find_whole,
+    is_repeated,
     show,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import Raw
@@ -88,6 +90,7 @@ class AppList:
         self.page_count = 1
         self.totals: set[int] = set()
         self._older_pages: dict[int, Page] = {}
+        self._early: set[int] = set()  # the pages that this reading requested before its first page had come
         self._seen: set[Identity] = set()
         self._barren_pages = 0
 
@@ -95,19 +98,32 @@ class AppList:
         self._older_pages.update(self.pages)
         self.pages.clear()
         self.totals.clear()
+        self._early.clear()
         self._seen.clear()
+        self._barren_pages = 0
+
+    def forget_early_pages(self) -> None:
+        """Go on as if no page had been requested before the first one had come."""
+        for number in self._early:
+            self._older_pages[number] = self.pages.pop(number)
+        self._early.clear()
+        self.totals = {page.total for page in self.pages.values()}
+        self._seen = {identity for page in self.pages.values() for identity in page.identities}
         self._barren_pages = 0
 
     def request(self, number: int) -> Request:
         known = self._older_pages.pop(number, None)
+        if number > 1 and 1 not in self.pages:
+            self._early.add(number)
         return Request(self.account, self.parameters, self.page_size, number, with_states=self.with_states, known=known)
 
     def further_numbers(self) -> Iterator[int]:
-        """Yield the numbers after the first, until pages stop bringing new apps: a count may be absurd."""
+        """Yield the numbers of lacking pages after the first, until pages stop bringing new apps: a count may be absurd."""
         for number in range(2, self.page_count + 1):
             if self._barren_pages >= BARREN_PAGES:
                 return
-            yield number
+            if number not in self.pages:
+                yield number
 
     def add(self, number: int, page: Page) -> None:
         """Add a page to the reading; the first one says how many there are.
@@ -159,7 +175,7 @@ class _Fetch:
         previous: Reading | None = None
         seen_before: set[Identity] = set()
         for number in range(1, MAX_READINGS + 1):
-            reading = self._read()
+            reading = self._read(expected=previous if previous and previous.is_faultless else None)
             self._check_contradiction(reading, previous)
             whole = find_whole(reading, previous, seen_before)
             if whole is not None:
@@ -175,12 +191,27 @@ class _Fetch:
             f" last read, {doubt}). Run the command again."
         )
 
-    def _read(self) -> Reading:
-        """Read every query's first page, then all the others."""
+    def _read(self, *, expected: Reading | None) -> Reading:
+        """Read every query's first page, then all the others.
+
+        :param expected: what this reading will probably show, so that all pages are requested at once. If it does not, those that
+            were requested before the first page had come prove nothing, and are requested again.
+        """
         for app_list in self._lists:
             app_list.begin_reading()
-        self._collect((app_list, 1) for app_list in self._lists)
+        first_pages = [(app_list, 1) for app_list in self._lists]
+        if expected is None:
+            self._collect(first_pages)
+        else:
+            self._collect(chain(first_pages, self._further_pages()))
+            if is_repeated(reading := self._reading(), expected):
+                return reading
+            for app_list in self._lists:
+                app_list.forget_early_pages()
         self._collect(self._further_pages())
+        return self._reading()
+
+    def _reading(self) -> Reading:
         pages = [page for app_list in self._lists for page in app_list.pages.values()]
         return Reading(
             shown=tuple(show(app_list.pages, app_list.page_size) for app_list in self._lists),

@@ -7,9 +7,9 @@ A list of several pages is whole in one of two cases:
 
 - Two readings in a row show the same apps, and every count of both is the number of these apps. The second reading begins
   after the last response of the first, so each of these apps exists in between, and their number leaves no room for others.
-- The first page of a reading, which is requested alone, counts as many apps as were seen both until then and from then on.
-  So these are the apps of that moment. This needs apps that cannot leave the list and come back: a single query without
-  filters.
+- The first page of a reading, after whose response all its other pages are requested, counts as many apps as were seen both
+  until then and from then on. So these are the apps of that moment. This needs apps that cannot leave the list and come back:
+  a single query without filters.
 """
 
 from __future__ import annotations
@@ -53,6 +53,11 @@ class Reading:
     shown: tuple[Shown, ...]
     states: Mapping[Identity, frozenset[Hashable]] | None
     has_filters: bool
+
+    @property
+    def is_faultless(self) -> bool:
+        """Tell whether all that it shows fits together."""
+        return self.states is not None and all(shown.fault is None for shown in self.shown)
 
     @property
     def has_changed(self) -> bool:
@@ -103,12 +108,17 @@ def find_whole(
     """
     only = reading.shown[0]
     is_one_page = len(reading.shown) == 1 and only.page_count == 1 and only.fault is None
-    if is_one_page or (previous is not None and _is_repeated(reading, previous)):
+    if is_one_page or (previous is not None and is_repeated(reading, previous)):
         return [shown.identities for shown in reading.shown]
     if reading.has_filters or only.claim_fault is not None or (previous is not None and _is_same_fault(only, previous.shown[0])):
         return None
     at_first_page = only.identities.intersection(seen_before).union(only.first_identities)
     return [at_first_page] if len(at_first_page) == only.first_total else None
+
+
+def is_repeated(reading: Reading, previous: Reading) -> bool:
+    """Tell whether two readings show and count the same, and all of it fits together."""
+    return reading.is_faultless and previous.is_faultless and reading == previous
 
 
 def find_contradiction(reading: Reading, previous: Reading | None) -> int | None:
@@ -132,11 +142,6 @@ def describe_doubt(reading: Reading, previous: Reading | None) -> str:
     if reading.states is None:
         return "a CVM changed between two requests"
     return "other apps or CVMs were there in the read before" if previous else "a second read must show the same"
-
-
-def _is_repeated(reading: Reading, previous: Reading) -> bool:
-    is_faultless = all(shown.fault is None for shown in (*reading.shown, *previous.shown))
-    return is_faultless and reading.states is not None and reading == previous
 
 
 def _is_same_fault(shown: Shown, older: Shown) -> bool:

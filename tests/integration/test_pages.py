@@ -218,7 +218,7 @@ def test_repeated_app_is_noticed_though_the_count_is_right(simulator: Simulator,
 def test_fleet_that_changes_during_all_reads_fails_the_source(simulator: Simulator, attempt: Callable[..., Loaded]) -> None:
     simulator.fleet = fleet_of(6)
     simulator.evolve = lambda fleet, request: (*fleet[1:], App(name=request.id, cvms=(Cvm(name=request.id),)))
-    loaded = attempt({**QUICK, "page_size": 2})
+    loaded = attempt({**QUICK, "page_size": 2, "concurrency": 1})
     assert "the app list changed during all 6 reads, so it may be incomplete" in loaded.failures[0]
     assert (loaded.hosts, loaded.groups) == ({}, {})
     assert len(simulator.requests) == 18

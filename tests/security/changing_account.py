@@ -121,7 +121,7 @@ class Account:
         self.lasting: set[str] = set()  # the CVMs that a query has asked for all the time
         self.gone: set[str] = set()  # the CVMs that no longer existed when the last reading began
         self._deleted: set[str] = set()
-        self._first_pages = 0
+        self._begins_reading = True
         self._sorted: list[App] | None = None
         for _app in range(settings.apps):
             self._create()
@@ -139,8 +139,8 @@ class Account:
         self.now += 1
         self.answered += 1
         page, size = (int(dict(parameters)[name]) for name in ("page", "page_size"))
-        if page == 1:
-            self._begin_first_page()
+        if self._begins_reading:
+            self._begin_reading()
         apps = self._matching([value for name, value in parameters if name == "status"])
         shown = apps[(page - 1) * size : page * size]
         digest = repr((page, len(apps), [(app.number, app.version) for app in shown])).encode()
@@ -153,14 +153,17 @@ class Account:
         }
         return Response(self.url(path), None if digest == known else content, digest, 0.0, ())
 
-    def _begin_first_page(self) -> None:
-        if self._first_pages % len(self.settings.queries) == 0:
-            self.readings += 1
-            self.gone = set(self._deleted)
-            # Without filters, even what exists only throughout the last reading must be listed.
-            if self.readings == 1 or self.settings.queries == UNFILTERED:
-                self.lasting = {cvm for app in self.apps.values() for cvm in self._asked_for(app)}
-        self._first_pages += 1
+    def note(self, line: str) -> None:
+        """Begin a reading after a line about one that proves nothing."""
+        self._begins_reading |= line.startswith("Read ")
+
+    def _begin_reading(self) -> None:
+        self._begins_reading = False
+        self.readings += 1
+        self.gone = set(self._deleted)
+        # Without filters, even what exists only throughout the last reading must be listed.
+        if self.readings == 1 or self.settings.queries == UNFILTERED:
+            self.lasting = {cvm for app in self.apps.values() for cvm in self._asked_for(app)}
 
     def _asked_for(self, app: App) -> set[str]:
         statuses = {status for query in self.settings.queries for status in query.get("status", STATUSES)}
@@ -260,7 +263,7 @@ def run(settings: Settings) -> Outcome:
             account="",
             page_size=settings.page_size,
             concurrency=settings.concurrency,
-            note=lambda _line: None,
+            note=account.note,
             start_workers=lambda limit: Workers(limit, account.chance),  # type: ignore[arg-type,return-value]
         )
     except ApiError as error:

@@ -7,7 +7,7 @@ import gc
 import json
 import threading
 from collections.abc import Callable, Sequence
-from itertools import count
+from itertools import count, islice
 from typing import Any
 from urllib.parse import urlencode
 
@@ -36,6 +36,8 @@ class Service:
         self.log: list[int] = []
         self.known: list[bytes | None] = []
         self.running = 0
+        self.finished = 0
+        self.finished_before: list[int] = []
         self.most_running = 0
         self.is_stopped = False
         self.parsed = 0
@@ -62,9 +64,11 @@ class Service:
             self.most_running = max(self.most_running, self.running)
             self.log.append(int(named["page"]))
             self.known.append(known)
+            self.finished_before.append(self.finished)
         content = self.respond(int(named["page"]), int(named["page_size"]), statuses)
         with self._lock:
             self.running -= 1
+            self.finished += 1
             body = json.dumps(content).encode()
             self.parsed += body != known
         return Response(self.url(path, parameters), None if body == known else content, body, 0.25, self._retries, self._faults)
@@ -160,19 +164,24 @@ def test_keeps_one_copy_of_each_page() -> None:
 
 def test_second_reading_begins_after_the_last_response_of_the_first() -> None:
     apps = fleet(600)
-    service = Service()
-    running_at_first_pages: list[int] = []
+    service = Service(lambda number, size: page_of(apps, number, size))
+    fetch(service, concurrency=8)
+    assert sorted(service.log[:6]) == sorted(service.log[6:]) == [1, 2, 3, 4, 5, 6]
+    assert service.log[0] == 1
+    assert (min(service.finished_before[1:6]), min(service.finished_before[6:])) == (1, 6)
+
+
+def test_second_reading_requests_all_pages_at_once() -> None:
+    apps = fleet(60)
+    barrier = threading.Barrier(6, timeout=5)
 
     def respond(number: int, size: int) -> Content:
-        if number == 1:
-            running_at_first_pages.append(service.running)
+        if len(service.log) > 6:
+            barrier.wait()
         return page_of(apps, number, size)
 
-    service._respond = respond
-    fetch(service, concurrency=8)
-    assert running_at_first_pages == [1, 1]
-    assert sorted(service.log[:6]) == sorted(service.log[6:]) == [1, 2, 3, 4, 5, 6]
-    assert service.log[0] == service.log[6] == 1
+    service = Service(respond)
+    assert fetch(service, page_size=10, concurrency=8).apps == [shown(apps)]
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
@@ -307,7 +316,7 @@ def test_fails_if_each_page_counts_one_more_page(query: Filter) -> None:
     service = Service(lambda number, size: page_of(fleet(250), number, size, total=100 * (number + 1), total_pages=number + 1))
     with pytest.raises(UnavailableError, match="it counts 200 apps on one page and 300 on another"):
         fetch(service, query)
-    assert service.log == [1, 2] * MAX_READINGS
+    assert [sorted(service.log[start : start + 2]) for start in range(0, len(service.log), 2)] == [[1, 2]] * MAX_READINGS
 
 
 def test_message_of_a_contradiction() -> None:
@@ -404,6 +413,26 @@ def test_count_of_a_first_page_proves_a_list_that_grows() -> None:
     fetched = fetch(service, page_size=2, concurrency=1)
     assert ids(fetched.apps[0]) == ["a00000", "a00001", "a00002", "a01002"]
     assert fetched.readings == 2
+
+
+@pytest.mark.parametrize(
+    ("apps", "query", "batches"),
+    [
+        (3, {}, [[1, 2], [1, 2], [2]]),
+        (4, {}, [[1, 2], [1, 2], [2, 3]]),
+        (3, RUNNING, [[1, 2], [1, 2], [2], [1, 2]]),
+        (4, RUNNING, [[1, 2], [1, 2], [2, 3], [1, 2, 3]]),
+    ],
+)
+def test_pages_that_were_requested_before_the_first_page_came_are_requested_again_if_the_list_changed(
+    apps: int, query: Filter, batches: list[list[int]]
+) -> None:
+    service = ChangingService(fleet(apps), lambda service, request: create(service) if request == 3 else None)
+    fetched = fetch(service, query, page_size=2, concurrency=8)
+    assert ids(fetched.apps[0]) == [*(f"a{number:05}" for number in range(apps)), "a01003"]
+    log = iter(service.log)
+    assert [sorted(islice(log, len(batch))) for batch in batches] == batches
+    assert (fetched.readings, fetched.requests) == (3 if query else 2, len(service.log))
 
 
 def test_reading_ends_if_a_count_changes_and_there_are_filters() -> None:
