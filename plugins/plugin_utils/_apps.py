@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import bare_id
-from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm, Filterable, Identity
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, CoreVariables, Cvm, Filterable, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import FILTERED_VARIABLES
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, quoted
@@ -24,6 +24,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import (
     node_names,
     shape_of,
 )
+from ansible_collections.phala.cloud.plugins.plugin_utils._trust import SAME_NAMES, Marker
 
 App = dict[str, Any]  # a JSON object of the API
 AppKey = tuple[str, str]  # what identifies an app: its id and app_id
@@ -38,6 +39,14 @@ class Entry(NamedTuple):
 
     cvm: Raw
     is_current: bool
+
+
+class Form(NamedTuple):
+    """What a CVM's entry shows of its form; ``without_status`` names the CVM if it has an identifier, but no status."""
+
+    has_identifier: bool
+    is_sparse: bool
+    without_status: str | None
 
 
 @dataclass(frozen=True)
@@ -73,27 +82,26 @@ class ShapeError(SourceError):
     """The CVMs of a response have a form that the plugin does not know."""
 
 
-def refuse_unknown_shape(cvms: Sequence[Raw], url: str) -> None:
+def refuse_unknown_shape(forms: Collection[Form], url: str) -> None:
     """Raise where no known shape fits the CVMs of a response, instead of a fleet of hosts without values.
 
     :raises ShapeError: which names what is missing
     """
-    if fault := _shape_fault(cvms):
+    if fault := _shape_fault(forms):
         raise ShapeError(
             f"{url}/apps: the response has a form that this version of the collection does not know: {fault}. Check api_url and"
             " api_version, or update the collection."
         )
 
 
-def _shape_fault(cvms: Sequence[Raw]) -> str | None:
+def _shape_fault(forms: Collection[Form]) -> str | None:
     """Return what CVMs lack that each known shape has."""
-    identified = [cvm for cvm in cvms if has_identifier(cvm)]
-    if cvms and not identified:
+    have_identifiers = {form.has_identifier for form in forms}
+    if have_identifiers == {False}:
         return f"no CVM has {_any_of(IDENTIFIERS)}"
-    without_status = next((cvm for cvm in identified if not shape_of(cvm).shows(cvm, "status")), None)
-    if without_status is not None:
-        return f"CVM {named(without_status, 'vm_uuid')} has no status"
-    if len(identified) < len(cvms) and all(shape_of(cvm) is SPARSE for cvm in cvms):
+    if without_status := sorted(form.without_status for form in forms if form.without_status is not None):
+        return f"CVM {without_status[0]} has no status"
+    if False in have_identifiers and all(form.is_sparse for form in forms):
         fields = sorted(name for shape in SHAPES for name in shape.fields)
         return f"a CVM has no identifier, and no CVM has {_any_of(fields)}"
     return None
@@ -118,11 +126,17 @@ def _without_only_cvm(app: ShownApp) -> ShownApp:
     return replace(app, cvms=[replace(cvm, is_only_cvm=False) for cvm in app.cvms])
 
 
-def read_apps(apps: Iterable[App], *, account: str) -> tuple[list[ShownApp], list[Raw]]:
-    """Return what each app shows, and all entries of CVMs as they came."""
+def read_apps(apps: Iterable[App], *, account: str) -> tuple[list[ShownApp], frozenset[Form]]:
+    """Return what each app shows, and the forms of all entries of CVMs."""
     with_entries = [(app, entries(app)) for app in apps]
     shown = [_read_app(app, its, account) for app, its in with_entries]
-    return shown, [entry.cvm for _app, its in with_entries for entry in its]
+    return shown, frozenset(_form(entry.cvm) for _app, its in with_entries for entry in its)
+
+
+def _form(cvm: Raw) -> Form:
+    shape, is_identified = shape_of(cvm), has_identifier(cvm)
+    lacks_status = is_identified and not shape.shows(cvm, "status")
+    return Form(is_identified, shape is SPARSE, named(cvm, "vm_uuid") if lacks_status else None)
 
 
 def _read_app(app: App, shown: Sequence[Entry], account: str) -> ShownApp:
@@ -144,6 +158,24 @@ def _read_app(app: App, shown: Sequence[Entry], account: str) -> ShownApp:
         cvms.append(Cvm(identity, core, cvm, is_only_cvm=is_only_cvm, read_filterable=read_filterable))
     cvms.sort(key=lambda cvm: cvm.identity.key)  # whatever their order in the response
     return ShownApp(app_key(app), cvms, list(_to_report(app, [cvm for cvm, _is_current in shown])), other_nodes)
+
+
+def marked_app(app: ShownApp, marker: Marker) -> ShownApp:
+    """Return the app with the texts of its CVMs marked."""
+    return replace(app, cvms=[_marked(cvm, marker) for cvm in app.cvms])
+
+
+def _marked(cvm: Cvm, marker: Marker) -> Cvm:
+    """Return the CVM with its texts marked; what cannot be published stays as it is, because filters may depend on it."""
+    if cvm.is_marked:
+        return cvm
+    core, left_out = marker.mark_variables(cvm.core, SAME_NAMES)
+    fields, of_fields = marker.mark_variables(cvm.fields, SAME_NAMES)
+    if left_out or of_fields:
+        left_out.update((name, reason) for name, reason in of_fields.items() if name not in cvm.core)
+        core, fields = {**cvm.core, **core}, {**cvm.fields, **fields}
+    of_core = cast(CoreVariables, core)
+    return Cvm(cvm.identity, of_core, fields, cvm.is_only_cvm, cvm.read_filterable, left_out=left_out, is_marked=True)
 
 
 def _to_report(app: App, shown: Sequence[Raw]) -> Iterator[Diagnostic]:

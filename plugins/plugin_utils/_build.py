@@ -13,9 +13,9 @@ from ansible.inventory.host import Host as CoreHost
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import app_key
 from ansible_collections.phala.cloud.plugins.plugin_utils._connecting import as_listed, connected_host, differing, refused
-from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, connect, is_running, with_gateway
+from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, connect, gateway_variables, is_running
 from ansible_collections.phala.cloud.plugins.plugin_utils._construct import Expressions, Recorder
-from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm, Identity
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CoreVariables, Cvm, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import consumed
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
 from ansible_collections.phala.cloud.plugins.plugin_utils._failures import Failure, failed_expressions
@@ -164,7 +164,7 @@ def _draft(cvm: Cvm, tools: Tools) -> Draft | None:
     """Return the draft of a CVM's host, or None where host_filters leave it out."""
     settings = tools.settings
     connection = connect(settings.reach, cvm.core, is_only_cvm=cvm.is_only_cvm)
-    core = with_gateway(cvm.core, settings.reach, connection)
+    core: CoreVariables = {**cvm.core, **tools.marker.mark(gateway_variables(cvm.core, settings.reach, connection))}
     variables, lacking = host_variables(cvm, core, tools.names, tools.marker)
     tools.diagnostics.extend(lacking)
     for position, condition in enumerate(settings.host_filters):

@@ -27,7 +27,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Setti
 from ansible_collections.phala.cloud.plugins.plugin_utils._version import COLLECTION_VERSION
 
 # Of what is stored: another version of the collection, other variables or another order of bytes are another entry.
-FORMAT = (5, COLLECTION_VERSION, CORE_VARIABLES, sys.byteorder)
+FORMAT = (6, COLLECTION_VERSION, CORE_VARIABLES, sys.byteorder)
 
 
 @dataclass(frozen=True)

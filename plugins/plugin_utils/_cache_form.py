@@ -45,8 +45,8 @@ def pack(apps: Iterable[Iterable[ShownApp]]) -> tuple[dict[str, Any], bytes]:
 
 def _pack_app(app: ShownApp, numbers: _Numbers, of_cvms: array[int]) -> list[Any]:
     for cvm in app.cvms:
-        core = map(cvm.value, CORE_VARIABLES)
-        of_cvms.extend(map(numbers.of, (list(cvm.fields), cvm.is_only_cvm, *cvm.identity, *core, *cvm.fields.values())))
+        others = (list(cvm.fields), cvm.left_out, cvm.is_only_cvm, *cvm.identity)
+        of_cvms.extend(map(numbers.of, (*others, *map(cvm.value, CORE_VARIABLES), *cvm.fields.values())))
     diagnostics = [list(vars(diagnostic).values()) for diagnostic in app.diagnostics]
     return [app.key, len(app.cvms), diagnostics, app.other_nodes]
 
@@ -72,8 +72,8 @@ def _unpack_app(app: Sequence[Any], values: Iterator[Any]) -> ShownApp:
 
 def _unpack_cvm(values: Iterator[Any]) -> Cvm:
     """Return the next CVM; each zip takes as many values as there are names."""
-    names, is_only_cvm = next(values), next(values)
+    names, left_out, is_only_cvm = next(values), next(values), next(values)
     identity = Identity(*islice(values, len(Identity._fields)))
-    core = dict(zip(CORE_VARIABLES, values, strict=False))
+    core = cast(CoreVariables, dict(zip(CORE_VARIABLES, values, strict=False)))
     fields = dict(zip(names, values, strict=False))
-    return Cvm(identity, cast(CoreVariables, core), fields, is_only_cvm=is_only_cvm, read_filterable=read_filterable)
+    return Cvm(identity, core, fields, is_only_cvm=is_only_cvm, read_filterable=read_filterable, left_out=left_out)

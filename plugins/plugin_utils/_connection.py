@@ -114,13 +114,12 @@ def _is_address(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip()) and "None" not in value and value != NO_ADDRESS
 
 
-def with_gateway(core: CoreVariables, gateway: GatewaySettings, connection: Address | Refusal) -> CoreVariables:
-    """Return the core variables with those that depend on the settings of the gateway."""
+def gateway_variables(core: CoreVariables, gateway: GatewaySettings, connection: Address | Refusal) -> dict[str, Any]:
+    """Return the core variables that depend on the settings of the gateway."""
     identifier, domain, port = None, None, None
     if isinstance(connection, Address):
         identifier, domain, port = connection.host.partition("-")[0], connection.domain, connection.port or gateway.port
     return {
-        **core,
         "is_reachable": is_reachable(gateway, core, connection),
         "gateway_id": identifier,
         "gateway_host": domain,

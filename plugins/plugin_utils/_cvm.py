@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypedDict
 
@@ -122,7 +122,8 @@ class Cvm:
     """One CVM of a response.
 
     ``fields`` is the API's own JSON object, ``is_only_cvm`` says that its app has no other CVM, and ``read_filterable`` returns
-    what else filters are decided by; most sources have none, so that it is read only where it is needed.
+    what else filters are decided by; most sources have none, so that it is read only where it is needed. If ``is_marked``, the
+    texts of ``core`` and ``fields`` are marked, and ``left_out`` says why some of these or their keys are no host variables.
     """
 
     identity: Identity
@@ -130,6 +131,8 @@ class Cvm:
     fields: Mapping[str, Any]
     is_only_cvm: bool
     read_filterable: Callable[[Mapping[str, Any]], Filterable]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    is_marked: bool = field(default=False, compare=False)
 
     @cached_property
     def filterable(self) -> Filterable:

@@ -155,7 +155,7 @@ def _fetch_account(account: Account, settings: Settings, report: Report, known: 
             concurrency=api.concurrency,
             note=lambda line: report(Diagnostic(Level.VERY_VERBOSE, line)),
         )
-        refuse_unknown_shape(fetched.cvms, f"{name}{account.url}")
+        refuse_unknown_shape(fetched.forms, f"{name}{account.url}")
         apps = tell_apart(fetched.apps)
         per_query = _per_query(apps, settings.queries)
         unmatched = find_unmatched(settings.entries, settings.excludes, settings.queries, per_query)

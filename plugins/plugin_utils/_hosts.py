@@ -114,15 +114,20 @@ _NAMES_OF_CORE = {"omit", *C.INTERNAL_STATIC_VARS}
 def host_variables(
     cvm: Cvm, core: CoreVariables, names: VariableNames, marker: Marker
 ) -> tuple[dict[str, Any], list[Diagnostic]]:
-    """Return the variables of the CVM's host, and what they lack."""
-    variables = {**cvm.fields, **core}
-    marked, left_out = marker.mark_variables(variables, names)
-    unsafe = names.unsafe(variables)
+    """Return the variables of the CVM's host under their final names, and what they lack."""
+    fields = {**cvm.fields, **core}
+    left_out = {names[name] or name: reason for name, reason in cvm.left_out.items() if names[name] or name not in fields}
+    if cvm.is_marked:
+        variables = {final: value for name, value in fields.items() if (final := names[name]) and final not in left_out}
+    else:
+        variables, found = marker.mark_variables(fields, names)
+        left_out.update(found)
+    unsafe = names.unsafe(fields)
     left_out.update({name: CORE_KEY_LEFT_OUT for name in unsafe if name.startswith(CORE_KEY_PREFIX)})
     if not left_out and not unsafe:
-        return marked, []
+        return variables, []
     text = "Left out fields whose names are not valid variable names"
-    return marked, [
+    return variables, [
         *(Diagnostic(Level.VERY_VERBOSE, text, subjects=(f"{name} of {cvm.label}",)) for name in unsafe if name not in left_out),
         *variables_left_out(left_out, cvm.label),
     ]

@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Response
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, app_fault, filter_states, read_apps
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
+    Form,
+    ShownApp,
+    app_fault,
+    filter_states,
+    marked_app,
+    read_apps,
+)
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import cut
-from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import Raw
+from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker
 
 Identity = tuple[str, str]  # an app's app_id and id
 
@@ -25,12 +32,12 @@ MAX_NUMBER = 2**63 - 1
 class Page:
     """One page of apps, with the counts of its response.
 
-    ``cvms`` are all entries of CVMs as they came. ``states`` is empty if it was not asked for.
+    ``forms`` are those of all entries of CVMs. ``states`` is empty if it was not asked for.
     """
 
     digest: bytes
     apps: Sequence[ShownApp]
-    cvms: Sequence[Raw]
+    forms: frozenset[Form]
     identities: tuple[Identity, ...]
     states: tuple[frozenset[Hashable], ...]
     size: int
@@ -72,17 +79,22 @@ def read_page(response: Response, request: Request) -> Page:
     if known := request.known_page(response):
         return known
     content = response.content
-    apps, cvms = read_apps(content["dstack_apps"], account=request.account)
+    apps, forms = read_apps(content["dstack_apps"], account=request.account)
     return Page(
         digest=response.digest,
         apps=apps,
-        cvms=cvms,
+        forms=forms,
         identities=tuple(map(_identify, content["dstack_apps"])),
         states=tuple(map(filter_states, apps)) if request.with_states else (),
         size=content["page_size"],
         total=content["total"],
         page_count=content["total_pages"],
     )
+
+
+def marked_page(page: Page, marker: Marker) -> Page:
+    """Return the page with the texts of its CVMs marked."""
+    return replace(page, apps=[marked_app(app, marker) for app in page.apps])
 
 
 def _identify(app: Mapping[str, Any]) -> Identity:

@@ -10,10 +10,18 @@ from dataclasses import dataclass
 from itertools import chain
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Response, UnavailableError
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import Form, ShownApp
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import parameters
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import counted
-from ansible_collections.phala.cloud.plugins.plugin_utils._pages import PATH, Identity, Page, Request, get_page, read_page
+from ansible_collections.phala.cloud.plugins.plugin_utils._pages import (
+    PATH,
+    Identity,
+    Page,
+    Request,
+    get_page,
+    marked_page,
+    read_page,
+)
 from ansible_collections.phala.cloud.plugins.plugin_utils._proof import (
     Reading,
     count_pages,
@@ -24,7 +32,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._proof import (
     is_repeated,
     show,
 )
-from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import Raw
+from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker
 from ansible_collections.phala.cloud.plugins.plugin_utils._workers import Workers
 
 Filter = Mapping[str, tuple[str, ...]]  # the service's filter names, each with its values
@@ -39,11 +47,11 @@ BARREN_PAGES = 2  # pages without a new app, after which a reading requests no f
 class FetchedApps:
     """Per query its apps, each once and in a fixed order, what it took to fetch them, and what was replaced in them.
 
-    ``cvms`` are all entries of CVMs as they came.
+    ``forms`` are those of all entries of CVMs.
     """
 
     apps: list[list[ShownApp]]
-    cvms: list[Raw]
+    forms: frozenset[Form]
     requests: int
     retries: int
     readings: int
@@ -144,10 +152,6 @@ class AppList:
                     f" makes {self.page_count} pages, but a query may have at most {MAX_PAGES}. Check api_url, or set filters."
                 )
 
-    def cvms(self) -> list[Raw]:
-        """Return all entries of CVMs as they came."""
-        return [cvm for _number, page in sorted(self.pages.items()) for cvm in page.cvms]
-
     def take(self, identities: Collection[Identity]) -> list[ShownApp]:
         """Return these apps in the order of their identities, and forget the pages."""
         apps: dict[Identity, ShownApp] = {}
@@ -166,6 +170,8 @@ class _Fetch:
         self._lists = lists
         self._workers = workers
         self._note = note
+        self._marker = Marker()
+        self._repeated: list[tuple[AppList, int]] = []
         self._has_filters = len(lists) > 1 or bool(lists[0].parameters)
         self._requests = 0
         self._retries = 0
@@ -179,9 +185,9 @@ class _Fetch:
             self._check_contradiction(reading, previous)
             whole = find_whole(reading, previous, seen_before)
             if whole is not None:
-                cvms = [cvm for app_list in self._lists for cvm in app_list.cvms()]
+                forms = frozenset(form for app_list in self._lists for page in app_list.pages.values() for form in page.forms)
                 apps = [app_list.take(identities) for app_list, identities in zip(self._lists, whole, strict=True)]
-                return FetchedApps(apps, cvms, self._requests, self._retries, readings=number, faults=tuple(self._faults))
+                return FetchedApps(apps, forms, self._requests, self._retries, readings=number, faults=tuple(self._faults))
             doubt = describe_doubt(reading, previous)
             self._note(f"Read {number} of at most {MAX_READINGS} does not prove that the app list is whole: {doubt}")
             seen_before.update(*(shown.identities for shown in reading.shown))
@@ -231,14 +237,25 @@ class _Fetch:
                 yield app_list, number
 
     def _collect(self, numbers: Iterable[tuple[AppList, int]]) -> None:
+        self._repeated.clear()
         jobs = ((app_list, app_list.request(number)) for app_list, number in numbers)
-        for (app_list, request), response in self._workers.run(self._get_page, jobs):
+        for (app_list, request), response in self._workers.run(self._get_page, jobs, while_idle=self._mark_page):
             page = read_page(response, request)
             app_list.add(request.number, page)
+            if page is request.known:
+                self._repeated.append((app_list, request.number))
             self._requests += 1 + len(response.retries)
             self._retries += len(response.retries)
             self._faults.update(dict.fromkeys(response.faults))
             self._report(app_list, request, response, page)
+
+    def _mark_page(self) -> bool:
+        """Mark the texts of a page that two readings show; what remains is marked when its hosts are built."""
+        if not self._repeated:
+            return False
+        app_list, number = self._repeated.pop()
+        app_list.pages[number] = marked_page(app_list.pages[number], self._marker)
+        return True
 
     def _get_page(self, job: tuple[AppList, Request]) -> Response:
         return get_page(self._client, job[1])

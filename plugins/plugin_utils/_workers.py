@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 
 J = TypeVar("J")
 R = TypeVar("R")
+T = TypeVar("T")
 
 THREAD_NAME = "phala.cloud request"
+IDLE_SECONDS = 0.01  # without a result, after which the calls wait for the network and not for the processor
 
 
 class Workers:
@@ -37,11 +39,15 @@ class Workers:
         for _thread in range(self._threads):
             self._calls.put(None)
 
-    def run(self, work: Callable[[J], R], jobs: Iterable[J]) -> Iterator[tuple[J, R]]:
+    def run(
+        self, work: Callable[[J], R], jobs: Iterable[J], *, while_idle: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[J, R]]:
         """Yield each job with its result, in the order of the results.
 
         Jobs are taken in the calling thread, each when a thread is free for it, so an iterator of jobs may depend on the
         results that were yielded before. The first exception of a call is raised here; the other calls are left to themselves.
+
+        :param while_idle: called in the calling thread while no call ends; does a little work, and returns whether there was any
         """
         results: queue.SimpleQueue[tuple[J, R, None] | tuple[J, None, BaseException]] = queue.SimpleQueue()
         waiting = iter(jobs)
@@ -52,7 +58,7 @@ class Workers:
                 self._start(_call(work, job, results), running)
             if not running:
                 return
-            job, result, error = results.get()
+            job, result, error = _next(results, while_idle)
             running -= 1
             if error is not None:
                 raise error
@@ -75,6 +81,17 @@ class Workers:
         while (call := self._calls.get()) is not None:
             call()
             del call  # an idle thread must not keep the last job
+
+
+def _next(results: queue.SimpleQueue[T], while_idle: Callable[[], bool]) -> T:
+    seconds = IDLE_SECONDS
+    while True:
+        try:
+            return results.get(timeout=seconds)
+        except queue.Empty:
+            if not while_idle():
+                return results.get()
+            seconds = 0.0
 
 
 def _call(work: Callable[[J], R], job: J, results: queue.SimpleQueue[Any]) -> Callable[[], None]:

@@ -141,6 +141,31 @@ def test_result_does_not_depend_on_when_pages_arrive(simulator: Simulator, inven
         assert list(loaded.groups.items()) == list(expected.groups.items())
 
 
+def test_result_does_not_depend_on_how_slow_the_service_is(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
+    cvms = (
+        Cvm(name="web {{ 1 }}", extra={"deep": nested(70), "texts": ["a", {"b": "{{ 2 }}"}], "__ansible_x": 1}),
+        Cvm(name="db"),
+    )
+    simulator.fleet = (App(name="app {{ 3 }}", cvms=cvms), *fleet_of(8))
+    expected = inventory({"page_size": 1})
+    simulator.delay = 0.1
+    loaded = inventory({"page_size": 1})
+    assert shown(loaded.hosts) == shown(expected.hosts)
+    assert loaded.groups == expected.groups
+    assert loaded.warnings == expected.warnings
+
+
+def nested(levels: int) -> Any:
+    return [nested(levels - 1)] if levels else "end"
+
+
+def shown(value: Any) -> Any:
+    """Return a value with the types of all that is in it, which show the marks of texts."""
+    if isinstance(value, dict):
+        return [(key, shown(entry)) for key, entry in value.items()]
+    return list(map(shown, value)) if isinstance(value, list) else (type(value), value)
+
+
 def test_result_does_not_depend_on_the_order_of_apps(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
     simulator.fleet = fleet_of(9)
     expected = inventory({"page_size": 2})

@@ -220,6 +220,7 @@ class Workers:
     def __init__(self, limit: int, chance: random.Random) -> None:
         self._limit = limit
         self._chance = chance
+        self._idle_chance = random.Random(limit)
 
     def __enter__(self) -> Workers:
         return self
@@ -227,7 +228,7 @@ class Workers:
     def __exit__(self, *dummy: object) -> None:
         """Leave it: there are no threads."""
 
-    def run(self, work: Callable[[J], R], jobs: Iterable[J]) -> Iterator[tuple[J, R]]:
+    def run(self, work: Callable[[J], R], jobs: Iterable[J], *, while_idle: Callable[[], bool]) -> Iterator[tuple[J, R]]:
         waiting = iter(jobs)
         requested: list[J] = []
         answered: list[tuple[J, R]] = []
@@ -238,6 +239,8 @@ class Workers:
             if requested and (not answered or self._chance.random() < 0.5):
                 job = requested.pop(self._chance.randrange(len(requested)))
                 answered.append((job, work(job)))
+                while self._idle_chance.random() < 0.5 and while_idle():
+                    """It may do any part of its work."""
             else:
                 yield answered.pop(self._chance.randrange(len(answered)))
 

@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
+    Form,
     ShapeError,
     ShownApp,
     app_fault,
     app_key,
     filter_states,
     has_identifier,
+    marked_app,
     read_apps,
     read_filterable,
     refuse_unknown_shape,
@@ -23,6 +26,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm, Filterable, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
+from ansible_collections.phala.cloud.plugins.plugin_utils._trust import MAX_DEPTH, Marker
 
 FLAT = {"vm_uuid": "u1", "app_id": "a1", "name": "web", "status": "running", "teepod_id": 7, "teepod_name": "prod7"}
 NESTED = {"id": "cvm_1", "name": "web", "status": "running", "resource": {}, "gateway": {}}
@@ -33,7 +37,7 @@ def app(*cvms: Any, **fields: Any) -> dict[str, Any]:
 
 
 def read(raw_app: dict[str, Any]) -> list[Cvm]:
-    ((shown,), _cvms) = read_apps([raw_app], account="me")
+    ((shown,), _forms) = read_apps([raw_app], account="me")
     return list(shown.cvms)
 
 
@@ -171,7 +175,7 @@ def test_what_is_no_cvm_is_reported_and_its_nodes_are_known() -> None:
         subjects=("app 'app' (app_id 'a1') counts 3 and shows 2",),
         advice="Compare with the service's own list of the app's CVMs.",
     )
-    (shown, empty), _cvms = read_apps([app(*gone, cvm_count=3), app()], account="")
+    (shown, empty), _forms = read_apps([app(*gone, cvm_count=3), app()], account="")
     assert (shown.key, shown.cvms, {*shown.other_nodes}) == (("prj_1", "a1"), [], {"node-u1", "node-u2"})
     assert shown.diagnostics == [*(Diagnostic(Level.VERY_VERBOSE, text) for text in deleted), hidden]
     no_cvm = Diagnostic(Level.VERY_VERBOSE, "Left out app 'app' (app_id 'a1'): the API shows no CVM of it")
@@ -209,6 +213,10 @@ def test_structure_as_described_has_no_fault(raw_app: dict[str, Any]) -> None:
     assert app_fault(raw_app) is None
 
 
+def forms(cvms: list[Any]) -> frozenset[Form]:
+    return read_apps([app(cvm) for cvm in cvms], account="")[1]
+
+
 NO_ID = {"name": "x", "status": "creating"}
 NEW = {"uid": "1", "state": "up", "placement": {}}  # a shape of tomorrow, in which every name has changed
 
@@ -225,7 +233,7 @@ NEW = {"uid": "1", "state": "up", "placement": {}}  # a shape of tomorrow, in wh
 )
 def test_unknown_shape_fails_and_says_what_is_missing(cvms: list[Any], missing: str) -> None:
     with pytest.raises(ShapeError) as caught:
-        refuse_unknown_shape(cvms, "https://phala.example.org")
+        refuse_unknown_shape(forms(cvms), "https://phala.example.org")
     assert missing in str(caught.value)
     assert "https://phala.example.org/apps" in str(caught.value)
     assert str(caught.value).endswith(". Check api_url and api_version, or update the collection.")
@@ -235,13 +243,12 @@ def test_unknown_shape_fails_and_says_what_is_missing(cvms: list[Any], missing: 
     "cvms", [[], [FLAT], [NESTED, NO_ID], [FLAT, NO_ID], [{**NO_ID, "id": "cvm_1"}], [{**FLAT, "status": None}]]
 )
 def test_known_shapes_are_accepted(cvms: list[Any]) -> None:
-    refuse_unknown_shape(cvms, "https://phala.example.org")
+    refuse_unknown_shape(forms(cvms), "https://phala.example.org")
 
 
 def test_entry_without_identifier_is_reported_and_no_cvm() -> None:
     entries = [{"name": "web", "status": "creating"}, FLAT]
-    ((shown,), cvms) = read_apps([app(*entries)], account="")
-    assert cvms == entries
+    ((shown,), _forms) = read_apps([app(*entries)], account="")
     assert [cvm.core["vm_uuid"] for cvm in shown.cvms] == ["u1"]
     assert shown.diagnostics == [
         Diagnostic(Level.VERBOSE, "Left out CVMs that have no identifier", subjects=("a CVM of app 'app' (app_id 'a1')",))
@@ -259,5 +266,36 @@ def test_entry_without_identifier_is_reported_and_no_cvm() -> None:
     ],
 )
 def test_state_for_filters_is_the_identity_and_what_filters_use(changes: dict[str, Any], *, is_same: bool) -> None:
-    ((before, now), _cvms) = read_apps([app(FLAT), app({**FLAT, **changes})], account="")
+    ((before, now), _forms) = read_apps([app(FLAT), app({**FLAT, **changes})], account="")
     assert (filter_states(before) == filter_states(now)) is is_same
+
+
+# Marking
+
+TOO_DEEP: Any = "end"
+for _level in range(MAX_DEPTH):
+    TOO_DEEP = [TOO_DEEP]
+
+
+def test_marked_app_shows_the_same() -> None:
+    ((shown,), _forms) = read_apps([app({**NESTED, "text": "{{ x }}", "list": ["a", {"b": "c"}]})], account="me")
+    marked = marked_app(shown, Marker())
+    (cvm,) = marked.cvms
+    assert replace(marked, cvms=[replace(cvm, is_marked=False)]) == shown
+    assert (cvm.is_marked, cvm.left_out) == (True, {})
+    assert marked_app(marked, Marker()) == marked
+
+
+def test_what_cannot_be_marked_decides_filters_and_is_no_host_variable() -> None:
+    info = {"name": "prod7", "deep": TOO_DEEP}
+    ((shown,), _forms) = read_apps([app({**NESTED, "node_info": info, "app": TOO_DEEP}, deep=TOO_DEEP)], account="me")
+    (cvm,) = marked_app(shown, Marker()).cvms
+    reason = f"Left out variables that have more than {MAX_DEPTH} levels"
+    assert cvm.left_out == {"node_info": reason, "app": reason}
+    assert cvm.core["app"]["id"] == "prj_1"
+    assert (cvm.core["node"], cvm.filterable.node_names) == ("prod7", ("prod7", None))
+
+
+def test_field_that_a_core_variable_hides_is_not_left_out() -> None:
+    ((shown,), _forms) = read_apps([app({**NESTED, "app": TOO_DEEP})], account="me")
+    assert marked_app(shown, Marker()).cvms[0].left_out == {}

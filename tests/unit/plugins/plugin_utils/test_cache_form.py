@@ -9,8 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, read_apps
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, marked_app, read_apps
 from ansible_collections.phala.cloud.plugins.plugin_utils._cache_form import pack, unpack
+from ansible_collections.phala.cloud.plugins.plugin_utils._trust import MAX_DEPTH, Marker
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(), max_size=8)
 # Values that are equal and not the same stay apart. Two halves of a surrogate pair do not come from JSON side by side.
@@ -54,6 +55,22 @@ def test_each_value_is_stored_once() -> None:
     app = {"app_id": "a", "cvms": [cvm, {**cvm, "vm_uuid": "u2"}]}
     values = pack([read_apps([app], account="")[0]])[0]["values"]
     assert [values.count(value) for value in ("running", {"vcpu": 2}, list(cvm), "u1", "u2")] == [1, 1, 1, 1, 1]
+
+
+def test_what_was_left_out_while_marking_is_known_after_storing() -> None:
+    deep: Any = "end"
+    for _level in range(MAX_DEPTH):
+        deep = [deep]
+    ((shown,), _forms) = read_apps(
+        [{"app_id": "a", "cvms": [{"vm_uuid": "u1", "deep": deep, "x": {"__ansible_y": 1}}]}], account=""
+    )
+    apps = [[marked_app(shown, Marker())]]
+    (found,) = stored(apps)[0][0].cvms
+    assert found.left_out == {
+        "deep": f"Left out variables that have more than {MAX_DEPTH} levels",
+        "__ansible_y": "Left out keys that begin with __ansible_, which Ansible reserves",
+    }
+    assert (found.is_marked, stored(apps)) == (False, apps)
 
 
 def test_stored_cvm_is_filtered_like_the_one_that_was_read() -> None:

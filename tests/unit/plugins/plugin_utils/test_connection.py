@@ -17,10 +17,10 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._connection import (
     Refusal,
     composed_address,
     connect,
+    gateway_variables,
     group_connection,
     is_behind,
     is_reachable,
-    with_gateway,
     without_null_addresses,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import GatewaySettings
@@ -223,10 +223,8 @@ def test_address_behind_the_gateway(address: str, below: bool) -> None:
 def test_core_variables_show_the_gateway(values: dict[str, Any], shown: tuple[Any, ...]) -> None:
     names = ("is_reachable", "gateway_id", "gateway_host", "gateway_port")
     given = core(**values)
-    assert with_gateway(given, GATEWAY, connect(GATEWAY, given, is_only_cvm=True)) == {
-        **given,
-        **dict(zip(names, shown, strict=True)),
-    }
+    connection = connect(GATEWAY, given, is_only_cvm=True)
+    assert gateway_variables(given, GATEWAY, connection) == dict(zip(names, shown, strict=True))
 
 
 def test_refusal_knows_the_gateway_where_only_the_identifier_is_bad() -> None:

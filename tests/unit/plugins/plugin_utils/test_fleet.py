@@ -76,8 +76,8 @@ class Service:
         if isinstance(response, Exception):
             raise response
         read = [read_apps(of_query, account=options["account"]) for of_query in response]
-        cvms = [cvm for _apps, of_query in read for cvm in of_query]
-        return FetchedApps([apps for apps, _cvms in read], cvms, 7, self.retries, 3, ("odd",) if any(response) else ())
+        forms = frozenset(form for _apps, of_query in read for form in of_query)
+        return FetchedApps([apps for apps, _forms in read], forms, 7, self.retries, 3, ("odd",) if any(response) else ())
 
     def _fetch_options(self, client: Any) -> dict[str, list[str]]:
         assert self.open == 1

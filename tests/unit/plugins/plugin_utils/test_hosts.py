@@ -8,7 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, marked_app
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES, Cvm, Filterable, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._hosts import (
     GroupNames,
@@ -19,6 +22,9 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._hosts import (
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import MAX_DEPTH, Marker
 
+DEEP: Any = "end"
+for _level in range(MAX_DEPTH):
+    DEEP = [DEEP]
 TO_SEPARATE = "To separate them, use keyed_groups, or remove the dimension from group_by."
 
 
@@ -56,13 +62,43 @@ def test_field_whose_name_is_not_safe_is_left_out_and_reported(prefix: str, fiel
 
 
 def test_variable_that_cannot_be_published_is_left_out_with_a_warning() -> None:
-    deep: Any = 1
-    for _level in range(MAX_DEPTH):
-        deep = [deep]
-    found, (diagnostic,) = variables({"deep": deep, "other": 1})
+    found, (diagnostic,) = variables({"deep": DEEP, "other": 1})
     assert ("p_deep" in found, found["p_other"]) == (False, 1)
     text = f"Left out variables that have more than {MAX_DEPTH} levels"
     assert diagnostic == Diagnostic(Level.WARNING, text, subjects=("p_deep of 'web' (vm_uuid 'u1')",))
+
+
+TEXTS = st.sampled_from(["web", "{{ 1 }}", "#jinja2: x", "\ud800", "", "a-b", "__ansible_x"])
+VALUES = st.recursive(
+    TEXTS | st.none() | st.booleans() | st.integers(0, 1) | st.floats() | st.just(DEEP),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(TEXTS, values, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(
+    fields=st.fixed_dictionaries({}, optional={"status": TEXTS | st.just(DEEP), "x": VALUES, "y": VALUES})
+    | st.dictionaries(TEXTS, st.just(DEEP) | st.integers(), max_size=3),
+    values=st.fixed_dictionaries({}, optional={"status": TEXTS, "app_urls": VALUES, "app": st.dictionaries(TEXTS, VALUES)}),
+)
+def test_variables_are_the_same_when_they_were_marked_before(fields: dict[str, Any], values: dict[str, Any]) -> None:
+    app = ShownApp(("i1", "a1"), [cvm(fields, **values)], [], [])
+    results = [
+        host_variables(made, made.core, VariableNames("p_", ""), Marker())
+        for made in (*app.cvms, *marked_app(app, Marker()).cvms)
+    ]
+    (found, lacking), (found_marked, lacking_marked) = results
+    assert shape_and_marks(found_marked) == shape_and_marks(found)
+    assert sorted(lacking_marked, key=repr) == sorted(lacking, key=repr)
+
+
+def shape_and_marks(value: Any) -> Any:
+    """Return a value with the types of all that is in it, which show the marks of texts, in its order."""
+    if isinstance(value, dict):
+        return [(shape_and_marks(key), shape_and_marks(entry)) for key, entry in value.items()]
+    if isinstance(value, list):
+        return list(map(shape_and_marks, value))
+    return type(value), repr(value)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from itertools import count, islice
 from typing import Any
@@ -121,8 +122,8 @@ def test_fetches_a_quiet_list_with_two_requests_per_page(
     apps = fleet(count)
     service = Service(lambda number, size: page_of(apps, number, size))
     fetched = fetch(service, query, concurrency=concurrency)
-    cvms = [cvm for app in apps for cvm in app["cvms"]]
-    assert fetched == FetchedApps([shown(apps)], cvms, requests=requests, retries=0, readings=readings)
+    forms = read_apps(apps, account="")[1]
+    assert fetched == FetchedApps([shown(apps)], forms, requests=requests, retries=0, readings=readings)
     assert len(service.log) == requests
     assert not service.is_stopped
 
@@ -182,6 +183,20 @@ def test_second_reading_requests_all_pages_at_once() -> None:
 
     service = Service(respond)
     assert fetch(service, page_size=10, concurrency=8).apps == [shown(apps)]
+
+
+def test_pages_that_two_readings_show_are_marked_while_the_service_is_slow() -> None:
+    apps = fleet(30)
+
+    def respond(number: int, size: int) -> Content:
+        if len(service.log) > 3 and number == 3:
+            time.sleep(0.2)
+        return page_of(apps, number, size)
+
+    service = Service(respond)
+    fetched = fetch(service, page_size=10)
+    assert fetched.apps == [shown(apps)]
+    assert [cvm.is_marked for app in fetched.apps[0] for cvm in app.cvms] == [True] * 20 + [False] * 10
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])

@@ -32,7 +32,7 @@ def make_page(names: str, total: int, *, page_count: int = 0, size: int = PAGE_S
     return Page(
         digest=b"",
         apps=read_apps([{"app_id": name} for name in names], account="")[0],
-        cvms=(),
+        forms=frozenset(),
         identities=tuple((name, "null") for name in names),
         states=tuple(frozenset(state) for state in states),
         size=size,

@@ -111,8 +111,8 @@ def test_cvm_of_each_shape_has_every_core_variable(shape: Shape) -> None:
 @every_shape
 def test_cvm_of_each_shape_is_selected_by_its_status(shape: Shape) -> None:
     app = {**APP, "cvms": [EXAMPLES[shape.name][0]]}
-    (shown,), raw = read_apps([app], account="")
-    refuse_unknown_shape(raw, "https://phala.example.org")
+    (shown,), forms = read_apps([app], account="")
+    refuse_unknown_shape(forms, "https://phala.example.org")
     cvms, _left_out = select_cvms([{"status": ("running",)}], [], [[shown]])
     assert [cvm.core["name"] for cvm in cvms] == ["web"]
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from ansible_collections.phala.cloud.plugins.plugin_utils import _workers
 from ansible_collections.phala.cloud.plugins.plugin_utils._workers import THREAD_NAME, Workers
 
 
@@ -183,3 +184,41 @@ def test_idle_threads_keep_neither_job_nor_result() -> None:
         results = workers.run(lambda _job: Kept(), (Kept() for _job in range(1)))
         references = [(weakref.ref(job), weakref.ref(result)) for job, result in results]
         assert wait_until(lambda: [(job(), result()) for job, result in references] == [(None, None)])
+
+
+# While the calls wait
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_works_while_no_call_ends_until_there_is_nothing_to_do(steps: int) -> None:
+    done: list[threading.Thread] = []
+
+    def while_idle() -> bool:
+        done.append(threading.current_thread())
+        return len(done) <= steps
+
+    def work(_job: int) -> bool:
+        return wait_until(lambda: len(done) > steps)
+
+    with Workers(1) as workers:
+        assert list(workers.run(work, range(1), while_idle=while_idle)) == [(0, True)]
+    assert done == [threading.main_thread()] * (steps + 1)
+
+
+def test_result_ends_the_work_while_idle() -> None:
+    done: list[int] = []
+
+    def while_idle() -> bool:
+        done.append(1)
+        return True
+
+    with Workers(1) as workers:
+        assert list(workers.run(lambda _job: wait_until(lambda: len(done) > 5), range(1), while_idle=while_idle)) == [(0, True)]
+        assert len(done) > 5
+
+
+def test_does_not_count_as_idle_while_results_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_workers, "IDLE_SECONDS", 5.0)
+    with Workers(2) as workers:
+        results = workers.run(lambda job: time.sleep(job / 1000), range(20), while_idle=lambda: pytest.fail("it was not idle"))
+        assert len(list(results)) == 20
