@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -57,24 +58,28 @@ def test_ci_has_every_supported_python() -> None:
     assert set(listed.split()) == supported_pythons()
 
 
+def dry_run_of(target: str, variables: str) -> str:
+    """Return what make would run, whatever variables the make has that runs the tests."""
+    environment = {name: value for name, value in os.environ.items() if name not in {"ARGS", "MAKEFLAGS", "MAKEOVERRIDES"}}
+    command = ["make", "--dry-run", target, *variables.split()]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.parametrize(("live", "shown"), [("", False), ("LIVE=0", False), ("LIVE=no", False), ("LIVE=1", True)])
 def test_demo_shows_the_account_of_the_caller_only_when_asked_to(live: str, shown: bool) -> None:
-    command = ["make", "--dry-run", "demo", *live.split()]
-    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = dry_run_of("demo", live)
     assert "-m tests.demo" in printed
     assert ("--live" in printed) == shown
 
 
 @pytest.mark.parametrize(("dry_run", "published"), [("", False), ("DRY_RUN=1", False), ("DRY_RUN=0", True)])
 def test_publishing_is_a_dry_run_unless_asked_otherwise(dry_run: str, published: bool) -> None:
-    command = ["make", "--dry-run", "publish", *dry_run.split()]
-    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = dry_run_of("publish", dry_run)
     assert ("--dry-run" not in printed) == published
 
 
 @pytest.mark.parametrize(("arguments", "ends_with_mutants"), [("", True), ("NEWEST=1", False), ("ARGS=x", False)])
 def test_slow_tests_end_with_the_mutants_unless_some_are_chosen(arguments: str, ends_with_mutants: bool) -> None:
-    command = ["make", "--dry-run", "slow", *arguments.split()]
-    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = dry_run_of("slow", arguments)
     assert "-m slow" in printed
     assert ("--sessions mutants" in printed) == ends_with_mutants
