@@ -15,9 +15,7 @@ from .conftest import CHECKOUT, Place
 MADE_BY_BUILD = {"FILES.json", "MANIFEST.json"}
 SHIPPED_FILES = {
     "CHANGELOG.md",
-    "CONTRIBUTING.md",
     "LICENSE",
-    "MAINTAINERS.md",
     "README.md",
     "SECURITY.md",
     "bindep.txt",

@@ -26,7 +26,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm, Filterable, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
-from ansible_collections.phala.cloud.plugins.plugin_utils._trust import MAX_DEPTH, Marker
+from ansible_collections.phala.cloud.plugins.plugin_utils._trust import CORE_KEY_LEFT_OUT, MAX_DEPTH, Marker
 
 FLAT = {"vm_uuid": "u1", "app_id": "a1", "name": "web", "status": "running", "teepod_id": 7, "teepod_name": "prod7"}
 NESTED = {"id": "cvm_1", "name": "web", "status": "running", "resource": {}, "gateway": {}}
@@ -288,12 +288,15 @@ def test_marked_app_shows_the_same() -> None:
 
 def test_what_cannot_be_marked_decides_filters_and_is_no_host_variable() -> None:
     info = {"name": "prod7", "deep": TOO_DEEP}
-    ((shown,), _forms) = read_apps([app({**NESTED, "node_info": info, "app": TOO_DEEP}, deep=TOO_DEEP)], account="me")
-    (cvm,) = marked_app(shown, Marker()).cvms
+    cvm = {**NESTED, "node_info": info, "app": TOO_DEEP, "x": {"__ansible_y": 1}}
+    ((shown,), _forms) = read_apps([app(cvm, deep=TOO_DEEP)], account="me")
+    marked = marked_app(shown, Marker())
+    (found,) = marked.cvms
     reason = f"Left out variables that have more than {MAX_DEPTH} levels"
-    assert cvm.left_out == {"node_info": reason, "app": reason}
-    assert cvm.core["app"]["id"] == "prj_1"
-    assert (cvm.core["node"], cvm.filterable.node_names) == ("prod7", ("prod7", None))
+    assert found.left_out == {"node_info": reason, "app": reason, "__ansible_y": CORE_KEY_LEFT_OUT}
+    assert marked_app(marked, Marker()).cvms[0].left_out == found.left_out
+    assert found.core["app"]["id"] == "prj_1"
+    assert (found.core["node"], found.filterable.node_names) == ("prod7", ("prod7", None))
 
 
 def test_field_that_a_core_variable_hides_is_not_left_out() -> None:
