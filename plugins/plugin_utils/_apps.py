@@ -24,7 +24,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import (
     node_names,
     shape_of,
 )
-from ansible_collections.phala.cloud.plugins.plugin_utils._trust import SAME_NAMES, Marker
+from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker
 
 App = dict[str, Any]  # a JSON object of the API
 AppKey = tuple[str, str]  # what identifies an app: its id and app_id
@@ -169,8 +169,8 @@ def _marked(cvm: Cvm, marker: Marker) -> Cvm:
     """Return the CVM with its texts marked; what cannot be published stays as it is, because filters may depend on it."""
     if cvm.is_marked:
         return cvm
-    core, left_out = marker.mark_variables(cvm.core, SAME_NAMES)
-    fields, of_fields = marker.mark_variables(cvm.fields, SAME_NAMES)
+    core, left_out = marker.mark_variables(cvm.core, {name: name for name in cvm.core})
+    fields, of_fields = marker.mark_variables(cvm.fields, {name: name for name in cvm.fields})
     if left_out or of_fields:
         left_out.update((name, reason) for name, reason in of_fields.items() if name not in cvm.core)
         core, fields = {**cvm.core, **core}, {**cvm.fields, **fields}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ansible.inventory.host import Host as CoreHost
 
@@ -164,8 +164,9 @@ def _draft(cvm: Cvm, tools: Tools) -> Draft | None:
     """Return the draft of a CVM's host, or None where host_filters leave it out."""
     settings = tools.settings
     connection = connect(settings.reach, cvm.core, is_only_cvm=cvm.is_only_cvm)
-    core: CoreVariables = {**cvm.core, **tools.marker.mark(gateway_variables(cvm.core, settings.reach, connection))}
-    variables, lacking = host_variables(cvm, core, tools.names, tools.marker)
+    gateway = gateway_variables(cvm.core, settings.reach, connection)
+    core = cast(CoreVariables, {**cvm.core, **gateway})
+    variables, lacking = host_variables(cvm, gateway, tools.names, tools.marker)
     tools.diagnostics.extend(lacking)
     for position, condition in enumerate(settings.host_filters):
         if not tools.expressions.is_met(condition, variables):

@@ -112,10 +112,13 @@ _NAMES_OF_CORE = {"omit", *C.INTERNAL_STATIC_VARS}
 
 
 def host_variables(
-    cvm: Cvm, core: CoreVariables, names: VariableNames, marker: Marker
+    cvm: Cvm, gateway: Mapping[str, Any], names: VariableNames, marker: Marker
 ) -> tuple[dict[str, Any], list[Diagnostic]]:
-    """Return the variables of the CVM's host under their final names, and what they lack."""
-    fields = {**cvm.fields, **core}
+    """Return the variables of the CVM's host under their final names, and what they lack.
+
+    :param gateway: the core variables that depend on the settings of the gateway
+    """
+    fields = {**cvm.fields, **cvm.core, **(marker.mark(gateway) if cvm.is_marked else gateway)}
     left_out = {names[name] or name: reason for name, reason in cvm.left_out.items() if names[name] or name not in fields}
     if cvm.is_marked:
         variables = {final: value for name, value in fields.items() if (final := names[name]) and final not in left_out}

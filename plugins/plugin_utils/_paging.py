@@ -103,20 +103,19 @@ class AppList:
         self._barren_pages = 0
 
     def begin_reading(self) -> None:
-        self._older_pages.update(self.pages)
-        self.pages.clear()
-        self.totals.clear()
-        self._early.clear()
-        self._seen.clear()
-        self._barren_pages = 0
+        self._keep({})
 
     def forget_early_pages(self) -> None:
         """Go on as if no page had been requested before the first one had come."""
-        for number in self._early:
-            self._older_pages[number] = self.pages.pop(number)
-        self._early.clear()
-        self.totals = {page.total for page in self.pages.values()}
-        self._seen = {identity for page in self.pages.values() for identity in page.identities}
+        self._keep({number: page for number, page in self.pages.items() if number not in self._early})
+
+    def _keep(self, pages: dict[int, Page]) -> None:
+        """Go on with these pages of the reading; the others are older copies from now on."""
+        self._older_pages.update((number, page) for number, page in self.pages.items() if number not in pages)
+        self.pages = pages
+        self.totals = {page.total for page in pages.values()}
+        self._early = set()
+        self._seen = {identity for page in pages.values() for identity in page.identities}
         self._barren_pages = 0
 
     def request(self, number: int) -> Request:

@@ -63,17 +63,6 @@ class _Keys(dict[Any, Any]):
         return clean
 
 
-class _SameNames(dict[str, str]):
-    """The names of variables that keep their names."""
-
-    def __missing__(self, name: str) -> str:
-        self[name] = name
-        return name
-
-
-SAME_NAMES = _SameNames()
-
-
 class Marker:
     """Mark values for publication; the texts of a fleet repeat, so each is checked and tagged once."""
 

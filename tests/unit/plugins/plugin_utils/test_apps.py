@@ -248,7 +248,8 @@ def test_known_shapes_are_accepted(cvms: list[Any]) -> None:
 
 def test_entry_without_identifier_is_reported_and_no_cvm() -> None:
     entries = [{"name": "web", "status": "creating"}, FLAT]
-    ((shown,), _forms) = read_apps([app(*entries)], account="")
+    ((shown,), forms) = read_apps([app(*entries)], account="")
+    assert forms == {Form(has_identifier=False, is_sparse=True, without_status=None), Form(True, False, None)}
     assert [cvm.core["vm_uuid"] for cvm in shown.cvms] == ["u1"]
     assert shown.diagnostics == [
         Diagnostic(Level.VERBOSE, "Left out CVMs that have no identifier", subjects=("a CVM of app 'app' (app_id 'a1')",))

@@ -39,7 +39,7 @@ def cvm(fields: dict[str, Any], **values: Any) -> Cvm:
 
 
 def variables(fields: dict[str, Any], prefix: str = "p_", suffix: str = "") -> tuple[dict[str, Any], list[Any]]:
-    return host_variables(made := cvm(fields, region="R"), made.core, VariableNames(prefix, suffix), Marker())
+    return host_variables(cvm(fields, region="R"), {}, VariableNames(prefix, suffix), Marker())
 
 
 @pytest.mark.parametrize(("prefix", "suffix"), [("phala_", ""), ("", "_v"), ("a_", "_b")])
@@ -84,7 +84,7 @@ VALUES = st.recursive(
 def test_variables_are_the_same_when_they_were_marked_before(fields: dict[str, Any], values: dict[str, Any]) -> None:
     app = ShownApp(("i1", "a1"), [cvm(fields, **values)], [], [])
     results = [
-        host_variables(made, made.core, VariableNames("p_", ""), Marker())
+        host_variables(made, {"gateway_id": "ab", "gateway_port": 443}, VariableNames("p_", ""), Marker())
         for made in (*app.cvms, *marked_app(app, Marker()).cvms)
     ]
     (found, lacking), (found_marked, lacking_marked) = results
