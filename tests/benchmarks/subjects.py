@@ -34,6 +34,7 @@ RELEASE = "phala 1.0.0, read once"
 RELEASE_COMMIT = "f72ec6e6e708a4ea5dce237166b48b6de0b4a78a"  # the last one of 1.0.0, which has no tag
 NETBOX_SUBJECT = "netbox.netbox.nb_inventory"
 HETZNER_SUBJECT = "hetzner.hcloud.hcloud"
+READ_ONCE = Path(__file__).parent / "commands" / "read_once.py"
 DIMENSIONS = ("region", "node", "base_image", "status")
 COUNT_HOSTS = """\
 import sys
@@ -97,11 +98,10 @@ class Bench:
         return self.loading(subject, hosts, [source], delay=delay, rounds=rounds)
 
     def flat_once(self, hosts: int, *, rounds: int) -> Case:
-        """Return the case of the flat shape, in which the switch in this folder has the plugin read once."""
-        switch = self._write(FLAT_ONCE, hosts, 0.0, "switch", {"plugin": "read_once"})
-        options = self._phala_options(hosts, 0.0) | {"api_version": FLAT_VERSION}
-        sources: list[Path | str] = [switch, self._write(FLAT_ONCE, hosts, 0.0, "phala", options)]
-        return self.loading(FLAT_ONCE, hosts, sources, rounds=rounds, listed=host_count(hosts))
+        """Return the case of the flat shape, in which a switch has the plugin read once."""
+        case = self.phala(hosts, rounds=rounds, subject=FLAT_ONCE, api_version=FLAT_VERSION)
+        command = (sys.executable, str(READ_ONCE), *case.arguments[1:])
+        return replace(case, arguments=command, expected=f"hosts ({host_count(hosts)}):")
 
     def release(self, hosts: int, *, delay: float, rounds: int) -> Case | None:
         """Return the case of version 1.0.0, which is taken from the history; None where the clone does not reach that far."""

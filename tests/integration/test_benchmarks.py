@@ -14,8 +14,8 @@ import yaml
 from ansible.plugins.loader import inventory_loader
 
 from ansible_collections.phala.cloud.plugins.inventory import phala
-from ansible_collections.phala.cloud.plugins.plugin_utils import _paging, _proof
-from ansible_collections.phala.cloud.tests.benchmarks.subjects import DEFAULT_VERSION, FLAT_VERSION
+from ansible_collections.phala.cloud.tests.benchmarks.subjects import DEFAULT_VERSION, FLAT_VERSION, READ_ONCE
+from ansible_collections.phala.cloud.tests.commands import Completed
 from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
 
@@ -26,9 +26,8 @@ TUNNEL = "ansible_ssh_common_args"  # has a shorter text in the bare plugin
 
 
 @pytest.fixture(autouse=True)
-def plugins_of_the_benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
+def plugins_of_the_benchmarks() -> None:
     inventory_loader.add_directory(str(PLUGINS))
-    monkeypatch.setattr(_paging, "find_whole", _proof.find_whole)  # which takes back what the switch replaces
 
 
 def test_default_version_of_the_benchmarks_is_the_plugins() -> None:
@@ -55,10 +54,10 @@ def variables(loaded: Loaded) -> dict[str, dict[str, Any]]:
     return {name: {**host, TUNNEL: TUNNEL in host} for name, host in loaded.hosts.items()}
 
 
-def test_switch_has_the_next_source_read_once(
-    simulator: Simulator, write: Callable[..., Path], load_all: Callable[..., Loaded]
+def test_switch_has_the_list_read_once(
+    simulator: Simulator, write: Callable[..., Path], command: Callable[..., Completed]
 ) -> None:
     simulator.fleet = tuple(App(name=f"app-{number}", cvms=(Cvm(name=f"cvm-{number}"),)) for number in range(3))
-    loaded = load_all(write("plugin: read_once\n", name="once.yml"), write({"page_size": 1}))
-    assert len(loaded.hosts) == 3
+    listed = command("python", READ_ONCE, "all", "-i", write({"page_size": 1}), "--list-hosts")
+    assert "hosts (3):" in listed.stdout
     assert sorted(request.page for request in simulator.requests) == [1, 2, 3]
