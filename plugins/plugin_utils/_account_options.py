@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._credentials import Key, choose_url, profile_key, refuse_bad_key
 from ansible_collections.phala.cloud.plugins.plugin_utils._option_types import OptionError, shown, suggest
@@ -18,8 +17,7 @@ KEYS = ("name", "api_key", "profile", "api_url")
 REPLACED = ("api_key", "profile", "api_url")  # the options that the entries have instead
 
 
-@dataclass(frozen=True)
-class Defaults:
+class Defaults(NamedTuple):
     """The base URL of entries without one: that of the environment, if any, with its name, and the service's own."""
 
     url: str | None

@@ -10,9 +10,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import urlencode
 
 from ansible.release import __version__ as core_version
@@ -54,8 +53,7 @@ for _name in ("urllib3.connection", "urllib3.connectionpool"):
     logging.getLogger(_name).addFilter(_is_of_others)
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(NamedTuple):
     """What the service returned.
 
     ``content`` is a plain JSON value, or None where ``digest`` is the one that the caller knows. ``digest`` is of the bytes of

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple, cast
 
@@ -19,6 +20,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._shapes import (
     SHAPES,
     SPARSE,
     Raw,
+    Shape,
     image_names,
     instance_id,
     node_names,
@@ -49,8 +51,7 @@ class Form(NamedTuple):
     without_status: str | None
 
 
-@dataclass(frozen=True)
-class ShownApp:
+class ShownApp(NamedTuple):
     """What an app shows: its CVMs, what to report of it, and the names of nodes that only its other entries have."""
 
     key: AppKey
@@ -68,14 +69,15 @@ def app_fault(app: App) -> str | None:
         if not isinstance(cvm, dict):
             return f"a CVM of app {named(app, 'app_id')} is {type(cvm).__name__}, not an object"
         for name in IDENTIFIERS:
-            if not _is_identifier(name, cvm.get(name)):
+            value = cvm.get(name)
+            if value is not None and not isinstance(value, str) and not _is_number(name, value):
                 return f"{name} of a CVM of app {named(app, 'app_id')} is {quoted(cvm[name])}, not text"
     return None
 
 
-def _is_identifier(name: str, value: Any) -> bool:
-    """Return whether a value may be an identifier; an ``id`` is a number in some versions."""
-    return isinstance(value, (str, type(None))) or (name == "id" and isinstance(value, int) and not isinstance(value, bool))
+def _is_number(name: str, value: Any) -> bool:
+    """Return whether an identifier is a number, as ``id`` is in some versions."""
+    return name == "id" and isinstance(value, int) and not isinstance(value, bool)
 
 
 class ShapeError(SourceError):
@@ -116,53 +118,62 @@ def filter_states(app: ShownApp) -> frozenset[Hashable]:
 
 def tell_apart(apps: Sequence[Sequence[ShownApp]]) -> list[list[ShownApp]]:
     """Return the apps of each query of an account, where no CVM counts as the only one of an app id that several apps have."""
-    sharers: dict[str, set[AppKey]] = {}
-    for app in chain.from_iterable(apps):
-        sharers.setdefault(bare_id(app.key[1]), set()).add(app.key)
-    return [[app if len(sharers[bare_id(app.key[1])]) == 1 else _without_only_cvm(app) for app in of_query] for of_query in apps]
+    sharers = Counter(bare_id(app_id) for _id, app_id in {app.key for app in chain.from_iterable(apps)})
+    if len(sharers) == sharers.total():
+        return [list(of_query) for of_query in apps]
+    return [[_without_only_cvm(app) if sharers[bare_id(app.key[1])] > 1 else app for app in of_query] for of_query in apps]
 
 
 def _without_only_cvm(app: ShownApp) -> ShownApp:
-    return replace(app, cvms=[replace(cvm, is_only_cvm=False) for cvm in app.cvms])
+    return app._replace(cvms=[replace(cvm, is_only_cvm=False) for cvm in app.cvms])
 
 
 def read_apps(apps: Iterable[App], *, account: str) -> tuple[list[ShownApp], frozenset[Form]]:
     """Return what each app shows, and the forms of all entries of CVMs."""
-    with_entries = [(app, entries(app)) for app in apps]
-    shown = [_read_app(app, its, account) for app, its in with_entries]
-    return shown, frozenset(_form(entry.cvm) for _app, its in with_entries for entry in its)
+    forms: set[Form] = set()
+    return [_read_app(app, account, forms) for app in apps], frozenset(forms)
 
 
-def _form(cvm: Raw) -> Form:
-    shape, is_identified = shape_of(cvm), has_identifier(cvm)
-    lacks_status = is_identified and not shape.shows(cvm, "status")
-    return Form(is_identified, shape is SPARSE, named(cvm, "vm_uuid") if lacks_status else None)
-
-
-def _read_app(app: App, shown: Sequence[Entry], account: str) -> ShownApp:
-    """Return what an app shows; its CVMs are the entries that have an identifier and are not deleted."""
+def _read_app(app: App, account: str, forms: set[Form]) -> ShownApp:
+    """Return what an app shows, and add the forms of its entries; those with an identifier that are not deleted are its CVMs."""
+    shown = entries(app)
     count = sum(not cvm.get("deleted_at") for cvm, _is_current in shown)
     is_only_cvm = count == 1 and cvm_count(app) <= 1
     metadata = {**_NO_METADATA, **app}
     for name in ("cvms", "current_cvm"):
         metadata.pop(name, None)
     cvms: list[Cvm] = []
+    to_report: list[Diagnostic] = []
     other_nodes: list[Any] = []
     for cvm, is_current in shown:
-        core = shape_of(cvm).read(cvm, metadata, is_current)
+        shape = shape_of(cvm)
+        core = shape.read(cvm, metadata, is_current)
         identity = _identity(cvm, account, core["instance_id"])
-        if cvm.get("deleted_at") or not any(identity[1:]):
+        is_identified = any(identity[1:])
+        forms.add(_form(cvm, shape, is_identified=is_identified))
+        if is_identified and not cvm.get("deleted_at"):
+            core["account"] = account or None
+            cvms.append(Cvm(identity, core, cvm, is_only_cvm=is_only_cvm, read_filterable=read_filterable))
+        else:
             other_nodes += node_names(cvm)
-            continue
-        core["account"] = account or None
-        cvms.append(Cvm(identity, core, cvm, is_only_cvm=is_only_cvm, read_filterable=read_filterable))
-    cvms.sort(key=lambda cvm: cvm.identity.key)  # whatever their order in the response
-    return ShownApp(app_key(app), cvms, list(_to_report(app, [cvm for cvm, _is_current in shown])), other_nodes)
+            to_report.append(_no_cvm(cvm, app))
+    if len(cvms) > 1:  # whatever their order in the response
+        cvms.sort(key=lambda cvm: cvm.identity.key)
+    if not shown:
+        to_report.append(unlisted(f"app {named(app, 'app_id')}: the API shows no CVM of it"))
+    if cvm_count(app) > len(shown):
+        to_report.append(_not_shown(app, len(shown)))
+    return ShownApp(app_key(app), cvms, to_report, other_nodes)
+
+
+def _form(cvm: Raw, shape: Shape, *, is_identified: bool) -> Form:
+    lacks_status = is_identified and "status" not in cvm
+    return Form(is_identified, shape is SPARSE, named(cvm, "vm_uuid") if lacks_status else None)
 
 
 def marked_app(app: ShownApp, marker: Marker) -> ShownApp:
     """Return the app with the texts of its CVMs marked."""
-    return replace(app, cvms=[_marked(cvm, marker) for cvm in app.cvms])
+    return app._replace(cvms=[_marked(cvm, marker) for cvm in app.cvms])
 
 
 def _marked(cvm: Cvm, marker: Marker) -> Cvm:
@@ -178,21 +189,20 @@ def _marked(cvm: Cvm, marker: Marker) -> Cvm:
     return Cvm(cvm.identity, of_core, fields, cvm.is_only_cvm, cvm.read_filterable, left_out=left_out, is_marked=True)
 
 
-def _to_report(app: App, shown: Sequence[Raw]) -> Iterator[Diagnostic]:
-    """Yield which entries of an app are no CVM, and how many CVMs it does not show."""
-    if not shown:
-        yield unlisted(f"app {named(app, 'app_id')}: the API shows no CVM of it")
-    for cvm in shown:
-        if cvm.get("deleted_at"):
-            yield unlisted(f"CVM {named(cvm, 'vm_uuid')}: it was deleted at {quoted(cvm['deleted_at'])}")
-        elif not has_identifier(cvm):
-            text = "Left out CVMs that have no identifier"
-            yield Diagnostic(Level.VERBOSE, text, subjects=(f"a CVM of app {named(app, 'app_id')}",))
-    if cvm_count(app) > len(shown):
-        text = "The service counts more CVMs than it shows, so hosts may be missing"
-        subject = f"app {named(app, 'app_id')} counts {cvm_count(app)} and shows {len(shown)}"
-        advice = "Compare with the service's own list of the app's CVMs."
-        yield Diagnostic(Level.WARNING, text, subjects=(subject,), advice=advice)
+def _no_cvm(entry: Raw, app: App) -> Diagnostic:
+    """Return why an entry of an app is no CVM."""
+    if entry.get("deleted_at"):
+        return unlisted(f"CVM {named(entry, 'vm_uuid')}: it was deleted at {quoted(entry['deleted_at'])}")
+    text = "Left out CVMs that have no identifier"
+    return Diagnostic(Level.VERBOSE, text, subjects=(f"a CVM of app {named(app, 'app_id')}",))
+
+
+def _not_shown(app: App, shown: int) -> Diagnostic:
+    """Return a warning about an app that counts more CVMs than it shows."""
+    text = "The service counts more CVMs than it shows, so hosts may be missing"
+    subject = f"app {named(app, 'app_id')} counts {cvm_count(app)} and shows {shown}"
+    advice = "Compare with the service's own list of the app's CVMs."
+    return Diagnostic(Level.WARNING, text, subjects=(subject,), advice=advice)
 
 
 def unlisted(text: str) -> Diagnostic:
@@ -235,11 +245,6 @@ def entries(app: App) -> list[Entry]:
     if current and not any(entry.is_current for entry in found):
         found.append(Entry(current, is_current=True))
     return found
-
-
-def has_identifier(cvm: Raw) -> bool:
-    """Return whether anything tells the CVM from others."""
-    return bool(cvm.get("vm_uuid")) or any(_identity_of(cvm)[1:])
 
 
 def named(raw: Raw, identifier: str) -> str:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from ansible.inventory.host import Host as CoreHost
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import app_key
 from ansible_collections.phala.cloud.plugins.plugin_utils._connecting import as_listed, connected_host, differing, refused
-from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, connect, gateway_variables, is_running
+from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, connect, is_running, set_gateway_variables
 from ansible_collections.phala.cloud.plugins.plugin_utils._construct import Expressions, Recorder
-from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CoreVariables, Cvm, Identity
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import consumed
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
 from ansible_collections.phala.cloud.plugins.plugin_utils._failures import Failure, failed_expressions
@@ -68,8 +69,7 @@ class SmallFleetError(SourceError):
     """There are fewer hosts than ``min_hosts``."""
 
 
-@dataclass(frozen=True)
-class Built:
+class Built(NamedTuple):
     """What is published: the hosts, their common group, the gateway group, and the other groups with their parents.
 
     ``before`` is what was in the inventory before the source, ``path`` the source's file, and ``scopes`` where ids are valid.
@@ -102,7 +102,7 @@ class Tools:
 
     def listed(self, identity: Identity) -> Listed | None:
         """Return the host that an earlier source has made of the CVM."""
-        return self.before.listed(identity, self.scopes[identity.account])
+        return self.before.listed(identity, self.scopes[identity.account]) if self.before.marks else None
 
 
 def build(cvms: list[Cvm], settings: Settings, expressions: Expressions, inventory: Any) -> tuple[Built, list[Diagnostic]]:
@@ -164,9 +164,9 @@ def _draft(cvm: Cvm, tools: Tools) -> Draft | None:
     """Return the draft of a CVM's host, or None where host_filters leave it out."""
     settings = tools.settings
     connection = connect(settings.reach, cvm.core, is_only_cvm=cvm.is_only_cvm)
-    gateway = gateway_variables(cvm.core, settings.reach, connection)
-    core = cast(CoreVariables, {**cvm.core, **gateway})
-    variables, lacking = host_variables(cvm, gateway, tools.names, tools.marker)
+    core = cvm.core
+    set_gateway_variables(core, settings.reach, connection)
+    variables, lacking = host_variables(cvm, tools.names, tools.marker)
     tools.diagnostics.extend(lacking)
     for position, condition in enumerate(settings.host_filters):
         if not tools.expressions.is_met(condition, variables):
@@ -196,7 +196,7 @@ def _wanted_name(cvm: Cvm, tools: Tools, *, core: Mapping[str, Any], variables: 
             text = core[entry] if isinstance(core[entry], (str, int)) and not isinstance(core[entry], bool) else ""
         else:
             visible = {**tools.names.without_affixes(variables), **variables, **connected}
-            text = tools.expressions.name(f"hostnames[{position}]", entry, visible, cvm.label)
+            text = tools.expressions.name(f"hostnames[{position}]", entry, visible, str(cvm.label))
         if isinstance(text, Failure):
             failures.append(text)
         elif text and (name := safe_host_name(str(text))):
@@ -264,8 +264,8 @@ def _named(drafts: Sequence[Draft], families: Families, tools: Tools) -> tuple[d
         constructed = {group for record in records.values() for group in record.all_groups()}
         own = {name for identity, name in names.items() if identity not in fixed}
         if constructed.isdisjoint(own):
-            apps = {draft.identity: draft.app_key for draft in drafts}
-            tools.diagnostics.extend(renamed_hosts(wanted, names, taken, apps.__getitem__))
+            apps = {draft.identity: draft.app for draft in drafts}
+            tools.diagnostics.extend(renamed_hosts(wanted, names, taken, apps))
             tools.diagnostics.extend(listed_elsewhere(wanted, names, before.hosts))
             return names, records
         groups |= constructed
@@ -311,4 +311,4 @@ def _hosts(drafts: list[Draft], names: Mapping[Identity, str], records: Mapping[
             tools.diagnostics.extend(differing(host, listed, tools.settings.path))
             host = as_listed(host, tools.gateway)
         hosts.append(host)
-    return sorted(hosts, key=lambda host: host.name)
+    return sorted(hosts, key=attrgetter("name"))

@@ -47,7 +47,7 @@ def _pack_app(app: ShownApp, numbers: _Numbers, of_cvms: array[int]) -> list[Any
     for cvm in app.cvms:
         others = (list(cvm.fields), cvm.left_out, cvm.is_only_cvm, *cvm.identity)
         of_cvms.extend(map(numbers.of, (*others, *map(cvm.value, CORE_VARIABLES), *cvm.fields.values())))
-    diagnostics = [list(vars(diagnostic).values()) for diagnostic in app.diagnostics]
+    diagnostics = [list(diagnostic) for diagnostic in app.diagnostics]
     return [app.key, len(app.cvms), diagnostics, app.other_nodes]
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._connection import (
@@ -29,7 +30,7 @@ def connected_host(draft: Draft, name: str, record: Recorder | None, gateway: Ga
     composed = dict(record.variables) if record else {}
     groups = (*filter(None, draft.groups), *(record.groups if record else ()))
     address_variables, is_tunneled = draft.connected, isinstance(draft.connection, Address)
-    if draft.connection:
+    if draft.connection and composed:
         composed = without_null_addresses(composed)
         if address := composed_address(composed):
             is_tunneled = is_behind(address, draft.connection.domain)
@@ -52,7 +53,8 @@ def refused(draft: Draft, host: Host) -> Iterator[Diagnostic]:
 
 def as_listed(host: Host, gateway: GatewayGroup | None) -> Host:
     """Return the host of a CVM that an earlier source has published, and whose connection stays as it is there."""
-    return host._replace(
+    return replace(
+        host,
         address={},
         composed={name: value for name, value in host.composed.items() if name not in CONNECTION_VARIABLES},
         groups=tuple(group for group in host.groups if not gateway or group != gateway.name),

@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -46,8 +45,7 @@ class Address(NamedTuple):
         return {"ansible_host": self.host, **port_variable(self.port)}
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why a CVM has no address, in words that are safe to show and to put into a command, and its gateway, where it is known.
 
     ``fix`` is what to do, and ``is_suspect`` says that a text of the API was refused. This is a value and not an exception, whose
@@ -85,7 +83,7 @@ def connect(gateway: GatewaySettings, core: CoreVariables, *, is_only_cvm: bool)
         return identifier if isinstance(identifier, Refusal) else place
     domain, port = place
     if isinstance(identifier, Refusal):
-        return replace(identifier, domain=domain, port=port)
+        return identifier._replace(domain=domain, port=port)
     return Address(f"{identifier}-{gateway.ssh_port}.{domain}", domain, port)
 
 
@@ -96,7 +94,7 @@ def port_variable(port: int | None) -> dict[str, Any]:
 
 def composed_address(composed: Mapping[str, Any]) -> str | None:
     """Return the address that ``compose`` gave a host, or None where it gave none, or joined a null with other text."""
-    return next((composed[name] for name in COMPOSABLE if _is_address(composed.get(name))), None)
+    return next((composed[name] for name in COMPOSABLE if _is_address(composed.get(name))), None) if composed else None
 
 
 def without_null_addresses(composed: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,17 +112,12 @@ def _is_address(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip()) and "None" not in value and value != NO_ADDRESS
 
 
-def gateway_variables(core: CoreVariables, gateway: GatewaySettings, connection: Address | Refusal) -> dict[str, Any]:
-    """Return the core variables that depend on the settings of the gateway."""
-    identifier, domain, port = None, None, None
+def set_gateway_variables(core: CoreVariables, gateway: GatewaySettings, connection: Address | Refusal) -> None:
+    """Set the core variables that depend on the settings of the gateway; without an address most of them stay null."""
+    core["is_reachable"] = is_reachable(gateway, core, connection)
     if isinstance(connection, Address):
-        identifier, domain, port = connection.host.partition("-")[0], connection.domain, connection.port or gateway.port
-    return {
-        "is_reachable": is_reachable(gateway, core, connection),
-        "gateway_id": identifier,
-        "gateway_host": domain,
-        "gateway_port": port,
-    }
+        core["gateway_id"] = connection.host.partition("-")[0]
+        core["gateway_host"], core["gateway_port"] = connection.domain, connection.port or gateway.port
 
 
 def is_reachable(gateway: GatewaySettings, core: CoreVariables, connection: Address | Refusal) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypedDict
@@ -72,6 +72,7 @@ class CoreVariables(CommonVariables):
 
 
 CORE_VARIABLES = tuple(CoreVariables.__annotations__)
+GATEWAY_VARIABLES = ("is_reachable", "gateway_id", "gateway_host", "gateway_port")  # which depend on the inventory's settings
 
 
 class Identity(NamedTuple):
@@ -85,20 +86,29 @@ class Identity(NamedTuple):
     @property
     def key(self) -> tuple[str, str, str]:
         """The account, and the kind and value of the most specific identifier."""
-        kind, value = next(iter(self.identifiers()), ("", ""))
+        kind, value = next(self.identifiers(), ("", ""))
         return self.account, kind, value
 
-    def identifiers(self) -> list[tuple[str, str]]:
-        """Return the names and values of the identifiers that the CVM has, the most specific first."""
-        return [(name, value) for name, value in zip(IDENTIFIERS, self[1:], strict=True) if value]
+    def identifiers(self) -> Iterator[tuple[str, str]]:
+        """Yield the names and values of the identifiers that the CVM has, the most specific first."""
+        _account, vm_uuid, instance_id, number = self
+        if vm_uuid:
+            yield "vm_uuid", vm_uuid
+        if instance_id:
+            yield "instance_id", instance_id
+        if number:
+            yield "id", number
 
-    def digits(self) -> str:
+    def digits(self, count: int) -> str:
         """Return hex digits of the CVM's own: up to 32 of its vm_uuid, else of its instance id, then those of a hash."""
-        readable = re.sub(r"[^0-9a-f]", "", self.vm_uuid or self.instance_id or "")
-        return readable[:READABLE_DIGITS] + hashlib.sha256(repr(self.key).encode()).hexdigest()
+        readable = _NO_DIGIT.sub("", self.vm_uuid or self.instance_id or "")[:READABLE_DIGITS]
+        if count <= len(readable):
+            return readable[:count]
+        return (readable + hashlib.sha256(repr(self.key).encode()).hexdigest())[:count]
 
 
 READABLE_DIGITS = 32  # as many as a UUID has
+_NO_DIGIT = re.compile("[^0-9a-f]")
 IDENTIFIERS = ("vm_uuid", "instance_id", "id")  # most to least specific
 
 
@@ -117,7 +127,7 @@ class Filterable(NamedTuple):
     undecidable: frozenset[str]
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen, because each CVM would take three times as long
 class Cvm:
     """One CVM of a response.
 
@@ -144,13 +154,21 @@ class Cvm:
         return self.core[name]  # type: ignore[literal-required]
 
     @property
-    def label(self) -> str:
+    def label(self) -> Label:
         """The CVM as messages name it."""
-        return label_of(self.identity, self.core["name"])
+        return Label(self.identity, self.core["name"])
 
 
-def label_of(identity: Identity, name: str | None) -> str:
-    """Return a CVM as messages name it; the API's text is quoted."""
-    account, kind, value = identity.key
-    place = f" in account {account!r}" if account else ""
-    return f"{quoted(name or '')} ({kind} {quoted(value)}){place}"
+class Label(NamedTuple):
+    """A CVM as messages name it: its text quotes the API's. Of a fleet's labels few are shown, so few become text."""
+
+    identity: Identity
+    name: Any
+
+    def __str__(self) -> str:
+        account, kind, value = self.identity.key
+        place = f" in account {account!r}" if account else ""
+        return f"{quoted(self.name or '')} ({kind} {quoted(value)}){place}"
+
+    def __hash__(self) -> int:
+        return hash(self.identity)  # a name may be any JSON value

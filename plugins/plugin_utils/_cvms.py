@@ -206,10 +206,12 @@ def _refuse_second(cvm: Cvm, query_number: int, selection: Selection) -> None:
 
     An ``id`` counts only where a CVM has nothing else.
     """
-    for kind, value in cvm.identity.identifiers():
+    own = query_number, cvm
+    for identifier in cvm.identity.identifiers():
+        kind, value = identifier
         if kind == "id" and (cvm.identity.vm_uuid or cvm.identity.instance_id):
             continue
-        number, other = selection.owners.setdefault((kind, value), (query_number, cvm))
+        number, other = selection.owners.setdefault(identifier, own)
         if other is cvm:
             continue
         is_same = other.identity == cvm.identity and app_key(other.core["app"]) == app_key(cvm.core["app"])

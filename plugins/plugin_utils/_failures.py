@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible.errors import AnsibleUndefinedVariable
 from jinja2 import TemplateSyntaxError, UndefinedError, nodes
@@ -20,8 +19,7 @@ _MISSING = object()
 _OF_NULL = (AnsibleUndefinedVariable, UndefinedError, TypeError)  # what core raises for an attribute or a part of a null
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """An entry of an option, such as ``groups.outdated``, that failed for a host, and why."""
 
     entry: str

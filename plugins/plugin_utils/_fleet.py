@@ -7,27 +7,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import UnavailableError
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, refuse_unknown_shape, tell_apart
-from ansible_collections.phala.cloud.plugins.plugin_utils._cache import FleetCache, StoredFleet
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import unshown_nodes
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import service_queries
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, Report, counted
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Account, Filter, Settings
-from ansible_collections.phala.cloud.plugins.plugin_utils._unmatched import (
-    Options,
-    find_unmatched,
-    needs_options,
-    report_unmatched,
-)
+
+if TYPE_CHECKING:
+    from ansible_collections.phala.cloud.plugins.plugin_utils._cache import StoredFleet
+    from ansible_collections.phala.cloud.plugins.plugin_utils._unmatched import Options
 
 
-@dataclass(frozen=True)
-class Fleet:
+class Fleet(NamedTuple):
     """For each account and query what the apps of the response show, how many different ones there are, and where they come from.
 
     ``options`` are the values that each filter knows, if they were needed, and ``warnings`` those of the fetch.
@@ -56,7 +51,7 @@ def get_fleet(settings: Settings, store: Any, *, use_cache: bool, report: Report
     fleet = _get_fleet(settings, store, use_cache=use_cache, report=report)
     for warning in fleet.warnings:
         report(Diagnostic(Level.WARNING, warning))
-    return replace(fleet, apps=_per_query(fleet.apps, settings.queries))
+    return fleet._replace(apps=_per_query(fleet.apps, settings.queries))
 
 
 def _per_query(apps: Sequence[list[ShownApp]], queries: Sequence[Filter]) -> list[list[ShownApp]]:
@@ -72,6 +67,11 @@ def _per_query(apps: Sequence[list[ShownApp]], queries: Sequence[Filter]) -> lis
 
 def unmatched_filters(settings: Settings, fleet: Fleet) -> list[Diagnostic]:
     """Return what to report of filters that match no CVM of the fleet; a value may match in one account only."""
+    if not _has_filters(settings):
+        return []
+    # Imported here, like the cache below, because most sources need neither.
+    from ansible_collections.phala.cloud.plugins.plugin_utils._unmatched import find_unmatched, report_unmatched
+
     count = len(settings.queries)
     apps = [[app for of_query in fleet.apps[position::count] for app in of_query] for position in range(count)]
     unmatched = find_unmatched(settings.entries, settings.excludes, settings.queries, apps)
@@ -79,9 +79,29 @@ def unmatched_filters(settings: Settings, fleet: Fleet) -> list[Diagnostic]:
     return report_unmatched(unmatched, fleet.options, has_cvms=has_cvms)
 
 
+def _has_filters(settings: Settings) -> bool:
+    return any(settings.queries) or bool(settings.excludes)
+
+
+def _needs_options(settings: Settings, apps: Sequence[list[ShownApp]]) -> bool:
+    """Return whether a filter may have matched by a value that only the service knows, or a message depends on such values.
+
+    :param apps: the apps of each query that was sent
+    """
+    if not _has_filters(settings):
+        return False
+    from ansible_collections.phala.cloud.plugins.plugin_utils._unmatched import find_unmatched, needs_options
+
+    per_query = _per_query(apps, settings.queries)
+    unmatched = find_unmatched(settings.entries, settings.excludes, settings.queries, per_query)
+    return needs_options(unmatched) or bool(unshown_nodes(settings.queries, per_query))
+
+
 def _get_fleet(settings: Settings, store: Any, *, use_cache: bool, report: Report) -> Fleet:
     if store is None:
         return _fetch(settings, report)
+    from ansible_collections.phala.cloud.plugins.plugin_utils._cache import FleetCache, StoredFleet
+
     urls = ", ".join(dict.fromkeys(account.url for account in settings.accounts))
     cache = FleetCache(store, settings, report)
     stored = cache.load() if use_cache or settings.cache.stale else None
@@ -157,10 +177,7 @@ def _fetch_account(account: Account, settings: Settings, report: Report, known: 
         )
         refuse_unknown_shape(fetched.forms, f"{name}{account.url}")
         apps = tell_apart(fetched.apps)
-        per_query = _per_query(apps, settings.queries)
-        unmatched = find_unmatched(settings.entries, settings.excludes, settings.queries, per_query)
-        needs = needs_options(unmatched) or unshown_nodes(settings.queries, per_query)
-        if needs and account.url not in known:
+        if account.url not in known and _needs_options(settings, apps):
             known[account.url] = fetch_filter_options(client)
     seconds = time.monotonic() - started
     retries = f", {counted(fetched.retries, 'retry', 'retries')}" if fetched.retries else ""

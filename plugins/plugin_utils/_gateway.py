@@ -8,8 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._connection import group_connection
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
@@ -28,8 +27,7 @@ class GatewayGroupError(SourceError):
     """Another source uses a group in a way that would change how hosts are connected to."""
 
 
-@dataclass(frozen=True)
-class GatewayGroup:
+class GatewayGroup(NamedTuple):
     """The group and its variables, marked."""
 
     name: str

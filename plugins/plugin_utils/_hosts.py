@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from ansible import constants as C
 from ansible.inventory.group import to_safe_group_name
@@ -14,12 +15,13 @@ from ansible.utils.vars import isidentifier
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import AppKey, app_key
 from ansible_collections.phala.cloud.plugins.plugin_utils._connection import CONNECTION_VARIABLES, Address, Refusal
-from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CoreVariables, Cvm, Identity, label_of
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import GATEWAY_VARIABLES, CoreVariables, Cvm, Identity, Label
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import CORE_KEY_LEFT_OUT, CORE_KEY_PREFIX, Marker
 
 
-class Draft(NamedTuple):
+@dataclass(slots=True)
+class Draft:
     """A CVM that becomes a host: the name that it should have, its connection, and its variables under their final names, marked.
 
     ``cvm_name`` and ``app`` are what messages and other hosts need to know of the CVM; the rest of it is freed.
@@ -38,17 +40,13 @@ class Draft(NamedTuple):
     groups: tuple[str | None, ...]
 
     @property
-    def label(self) -> str:
+    def label(self) -> Label:
         """The CVM as messages name it."""
-        return label_of(self.identity, self.cvm_name)
-
-    @property
-    def app_key(self) -> tuple[str, str, str]:
-        """What tells the CVM's app from other apps."""
-        return self.identity.account, *self.app
+        return Label(self.identity, self.cvm_name)
 
 
-class Host(NamedTuple):
+@dataclass(slots=True)
+class Host:
     """A host to publish.
 
     ``address`` are the variables of its address, ``composed`` those of the user's expressions, ``variables`` the other ones, and
@@ -111,16 +109,12 @@ class VariableNames(dict[str, str | None]):
 _NAMES_OF_CORE = {"omit", *C.INTERNAL_STATIC_VARS}
 
 
-def host_variables(
-    cvm: Cvm, gateway: Mapping[str, Any], names: VariableNames, marker: Marker
-) -> tuple[dict[str, Any], list[Diagnostic]]:
-    """Return the variables of the CVM's host under their final names, and what they lack.
-
-    :param gateway: the core variables that depend on the settings of the gateway
-    """
-    fields = {**cvm.fields, **cvm.core, **(marker.mark(gateway) if cvm.is_marked else gateway)}
+def host_variables(cvm: Cvm, names: VariableNames, marker: Marker) -> tuple[dict[str, Any], list[Diagnostic]]:
+    """Return the variables of the CVM's host under their final names, and what they lack."""
+    fields = {**cvm.fields, **cvm.core}
     left_out = {names[name] or name: reason for name, reason in cvm.left_out.items() if names[name] or name not in fields}
     if cvm.is_marked:
+        fields.update(marker.mark({name: fields[name] for name in GATEWAY_VARIABLES}))
         variables = {final: value for name, value in fields.items() if (final := names[name]) and final not in left_out}
     else:
         variables, found = marker.mark_variables(fields, names)
@@ -136,7 +130,7 @@ def host_variables(
     ]
 
 
-def variables_left_out(left_out: Mapping[str, str], label: str) -> list[Diagnostic]:
+def variables_left_out(left_out: Mapping[str, str], label: object) -> list[Diagnostic]:
     """Return a warning for each variable or key of a host that is not published; the mapping says why."""
     return [Diagnostic(Level.WARNING, text, subjects=(f"{name} of {label}",)) for name, text in left_out.items()]
 
@@ -159,7 +153,7 @@ class GroupNames:
 
     def of(self, core: CoreVariables, account: str) -> tuple[str | None, ...]:
         """Return for each dimension the group of a CVM, None where it has no value."""
-        names = tuple(self._name(dimension, dimension_value(core, dimension)) for dimension in self._dimensions)
+        names = tuple([self._name(dimension, core) for dimension in self._dimensions])
         if "app" in self._dimensions and (name := names[self._dimensions.index("app")]):
             self._apps.setdefault(name, {})[(account, *app_key(core["app"]))] = repr(core["app_id"])
         return names
@@ -188,7 +182,8 @@ class GroupNames:
         ]
         return of_values + of_apps
 
-    def _name(self, dimension: str, value: str | None) -> str | None:
+    def _name(self, dimension: str, core: CoreVariables) -> str | None:
+        value = dimension_value(core, dimension)
         if value is None:
             return None
         name = self._names.get((dimension, value))
@@ -224,6 +219,6 @@ def dimension_value(core: CoreVariables, dimension: str) -> str | None:
     """Return a CVM's value in a dimension of ``group_by`` as text, or None where it has none."""
     derive = _DERIVED.get(dimension)
     value = derive(core) if derive else core[dimension]  # type: ignore[literal-required]
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        return None
-    return str(value) or None
+    if isinstance(value, str):
+        return str(value) or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None

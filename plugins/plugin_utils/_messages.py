@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import NamedTuple
 
 MAX_CHARACTERS = 200  # of a text that the plugin did not write itself
 MAX_SUBJECTS = 10  # how many hosts, values or the like one message lists
@@ -21,17 +21,16 @@ class Level(IntEnum):
     VERY_VERBOSE = 2
 
 
-@dataclass(frozen=True)
-class Diagnostic:
+class Diagnostic(NamedTuple):
     """One message: what happened, with the ``option`` that it is about, the ``subjects`` that it concerns, and ``advice``.
 
-    Texts of the service belong in ``subjects``, where :func:`as_line` cuts them.
+    Texts of the service belong in ``subjects``, which :func:`as_line` makes text, and cuts.
     """
 
     level: Level
     text: str
     option: str = ""
-    subjects: tuple[str, ...] = ()
+    subjects: tuple[object, ...] = ()
     advice: str = ""
 
 
@@ -40,7 +39,7 @@ Report = Callable[[Diagnostic], None]
 
 def of_account(diagnostic: Diagnostic, account: str) -> Diagnostic:
     """Return a diagnostic that names the account that it is about, if accounts have names."""
-    return replace(diagnostic, text=f"account {account!r}: {diagnostic.text}") if account else diagnostic
+    return diagnostic._replace(text=f"account {account!r}: {diagnostic.text}") if account else diagnostic
 
 
 def has_warning(diagnostics: Iterable[Diagnostic]) -> bool:
@@ -50,7 +49,7 @@ def has_warning(diagnostics: Iterable[Diagnostic]) -> bool:
 
 def merged(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Return one diagnostic for all that differ only in their subjects, in the order of the first of each."""
-    subjects: dict[tuple[Level, str, str, str], dict[str, None]] = {}
+    subjects: dict[tuple[Level, str, str, str], dict[object, None]] = {}
     for diagnostic in diagnostics:
         kind = (diagnostic.level, diagnostic.text, diagnostic.option, diagnostic.advice)
         subjects.setdefault(kind, {}).update(dict.fromkeys(diagnostic.subjects))
@@ -59,15 +58,19 @@ def merged(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 def as_line(diagnostic: Diagnostic, mask: Callable[[str], str]) -> str:
     """Return the message on one line, without API keys; a text is masked before it is cut, so that no part of a key stays."""
-    shown, rest = diagnostic.subjects[:MAX_SUBJECTS], diagnostic.subjects[MAX_SUBJECTS:]
-    subjects = listed([*map(mask, shown), *rest])  # the rest is only counted
+    shown = [mask(str(subject)) for subject in diagnostic.subjects[:MAX_SUBJECTS]]
+    subjects = _listed(shown, len(diagnostic.subjects))
     text = ": ".join(filter(None, (mask(diagnostic.option), mask(diagnostic.text), subjects)))
     return f"{text}. {mask(diagnostic.advice)}" if diagnostic.advice else text
 
 
 def listed(texts: Sequence[str]) -> str:
     """Return the first texts, each cut, and how many more there are."""
-    rest = len(texts) - MAX_SUBJECTS
+    return _listed(texts, len(texts))
+
+
+def _listed(texts: Sequence[str], count: int) -> str:
+    rest = count - MAX_SUBJECTS
     return ", ".join(map(cut, texts[:MAX_SUBJECTS])) + (f" and {rest} more" if rest > 0 else "")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Container, Hashable, Iterator, Mapping
+from collections.abc import Container, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -20,6 +20,7 @@ ALL_DIGITS = 96  # those of the identifier, and of the hash
 MAX_LENGTH = 200  # of a name without digits
 NAMES_OF_CORE = frozenset({"all", "ungrouped", "_meta"})
 
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _TEXT = "Renamed hosts whose names were already taken"
 _REPLICAS = "They are replicas of one app. To choose the names, set hostnames, such as '{{ name }}-{{ vm_uuid[:8] }}'."
 _CHOOSE = "Set hostnames to choose the names yourself."
@@ -41,12 +42,12 @@ class TakenNames:
 
 def safe_host_name(text: str) -> str:
     """Return the text as a host name: other characters become ``-``, it begins with no ``-`` or dot, and a long one is cut."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", text).lstrip("-.")[:MAX_LENGTH]
+    return _UNSAFE.sub("-", text).lstrip("-.")[:MAX_LENGTH]
 
 
 def name_from_identity(identity: Identity) -> str:
     """Return a name for a CVM to which no entry of ``hostnames`` gives one."""
-    return f"cvm-{identity.digits()[:SUFFIX_DIGITS]}"
+    return f"cvm-{identity.digits(SUFFIX_DIGITS)}"
 
 
 def assign_names(wanted: Mapping[Identity, str], taken: TakenNames) -> dict[Identity, str]:
@@ -55,46 +56,47 @@ def assign_names(wanted: Mapping[Identity, str], taken: TakenNames) -> dict[Iden
     :param wanted: the names that the CVMs would have if each were alone
     """
     names = {**wanted, **taken.fixed}
-    digits: dict[Identity, str] = {}
     lengths: dict[Identity, int] = {}
     is_taken = cache(taken.has)  # most names stay from round to round
     while True:
-        counts = Counter(names.values())
+        ambiguous = {name for name, count in Counter(names.values()).items() if count > 1 or is_taken(name)}
         clashing = [
             identity
             for identity, name in names.items()
-            if (counts[name] > 1 or is_taken(name)) and identity not in taken.fixed and lengths.get(identity, 0) < ALL_DIGITS
+            if name in ambiguous and identity not in taken.fixed and lengths.get(identity, 0) < ALL_DIGITS
         ]
         if not clashing:
             return names
         for identity in clashing:
-            if identity not in digits:
-                digits[identity] = identity.digits()
             length = lengths[identity] = lengths.get(identity, SUFFIX_DIGITS - 1) + 1
-            names[identity] = f"{wanted[identity]}-{digits[identity][:length]}"
+            names[identity] = f"{wanted[identity]}-{identity.digits(length)}"
 
 
 def renamed_hosts(
     wanted: Mapping[Identity, str],
     names: Mapping[Identity, str],
     taken: TakenNames,
-    app_of: Callable[[Identity], Hashable],
+    apps: Mapping[Identity, Hashable],
 ) -> Iterator[Diagnostic]:
     """Yield what there is to say about the hosts which do not have the name that they would have alone.
 
-    :param app_of: returns what tells the app of a CVM from other apps
+    :param apps: what tells the app of each CVM from other apps of its account
     """
     sharing = Counter(wanted.values())
-    apps: dict[str, set[Hashable]] = {}
+    sharers: dict[str, set[Hashable]] = {}
     for identity, plain in wanted.items():
         if sharing[plain] > 1:
-            apps.setdefault(plain, set()).add(app_of(identity))
-    lines: dict[tuple[Level, str], list[str]] = {}
+            sharers.setdefault(plain, set()).add((identity.account, apps[identity]))
+    renamed: dict[str, list[str]] = {}
     for identity, name in names.items():
         plain = wanted[identity]
         if name != plain and identity not in taken.fixed:
-            are_replicas = sharing[plain] > 1 and len(apps[plain]) == 1
-            lines.setdefault(_kind(plain, taken, are_replicas=are_replicas), []).append(f"{plain} -> {name}")
+            renamed.setdefault(plain, []).append(name)
+    lines: dict[tuple[Level, str], list[str]] = {}
+    for plain, of_plain in renamed.items():
+        are_replicas = sharing[plain] > 1 and len(sharers[plain]) == 1
+        kind = _kind(plain, taken, are_replicas=are_replicas)
+        lines.setdefault(kind, []).extend(f"{plain} -> {name}" for name in of_plain)
     for (level, advice), subjects in sorted(lines.items()):
         yield Diagnostic(level, _TEXT, subjects=tuple(sorted(subjects)), advice=advice)
 

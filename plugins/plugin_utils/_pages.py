@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Response
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
@@ -28,8 +27,7 @@ PATH = "/apps"
 MAX_NUMBER = 2**63 - 1
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """One page of apps, with the counts of its response.
 
     ``forms`` are those of all entries of CVMs. ``states`` is empty if it was not asked for.
@@ -45,8 +43,7 @@ class Page:
     page_count: int
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """A page of an account to request; ``known`` is the newest copy of it."""
 
     account: str
@@ -94,7 +91,7 @@ def read_page(response: Response, request: Request) -> Page:
 
 def marked_page(page: Page, marker: Marker) -> Page:
     """Return the page with the texts of its CVMs marked."""
-    return replace(page, apps=[marked_app(app, marker) for app in page.apps])
+    return page._replace(apps=[marked_app(app, marker) for app in page.apps])
 
 
 def _identify(app: Mapping[str, Any]) -> Identity:

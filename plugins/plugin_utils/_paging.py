@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Response, UnavailableError
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import Form, ShownApp
@@ -43,8 +43,7 @@ MAX_PAGES = 10_000  # of one query
 BARREN_PAGES = 2  # pages without a new app, after which a reading requests no further page of the query
 
 
-@dataclass(frozen=True)
-class FetchedApps:
+class FetchedApps(NamedTuple):
     """Per query its apps, each once and in a fixed order, what it took to fetch them, and what was replaced in them.
 
     ``forms`` are those of all entries of CVMs.

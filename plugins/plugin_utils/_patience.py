@@ -13,8 +13,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from email.utils import mktime_tz, parsedate_tz
+from typing import NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError
 
@@ -30,8 +30,7 @@ NOTICE_SECONDS = 30  # after which a run says what it waits for
 Clock = Callable[[], float]
 
 
-@dataclass(frozen=True)
-class Tries:
+class Tries(NamedTuple):
     """The failed tries of one request. ``responses`` is how many responses the run had received at the last one."""
 
     allowed: int
@@ -46,10 +45,10 @@ class Tries:
         if not (self.allowed and error.may_pass) or (error.retry_after or 0) > MAX_RETRY_AFTER:
             return None
         if error.retry_after and responses > self.responses:
-            return replace(self, responses=responses)
+            return self._replace(responses=responses)
         if self.used == self.allowed:
             return None
-        return replace(self, used=self.used + 1, responses=responses)
+        return self._replace(used=self.used + 1, responses=responses)
 
     @property
     def backoff(self) -> float:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import counted
 from ansible_collections.phala.cloud.plugins.plugin_utils._pages import Identity, Page
@@ -42,8 +43,7 @@ class Shown:
         return len(self.totals) > 1
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """What one reading of all queries shows.
 
     ``states`` has the CVMs of each app, and is None if they changed from page to page. ``has_filters`` tells whether an app

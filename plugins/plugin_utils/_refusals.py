@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, Mask, UnavailableError, safe_text
@@ -25,8 +24,7 @@ LONGEST_WAIT = 10**9  # seconds to show; a service may ask for any number
 _ABOUT_KEY = re.compile(r"\b(?:api[ _-]?)?keys?\b|\btokens?\b|\b(?:un)?authenticat", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class ServiceError:
+class ServiceError(NamedTuple):
     """What the body of an error says. All texts are as the service wrote them; empty where it says nothing."""
 
     code: str = ""

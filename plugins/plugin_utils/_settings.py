@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic
 from ansible_collections.phala.cloud.plugins.plugin_utils._redaction import Mask
@@ -25,8 +25,7 @@ class Account:
     key_source: str
 
 
-@dataclass(frozen=True)
-class ApiSettings:
+class ApiSettings(NamedTuple):
     """How to query the service: ``timeout`` in seconds, ``verify`` is a CA path or whether to check certificates at all."""
 
     version: str
@@ -37,8 +36,7 @@ class ApiSettings:
     concurrency: int
 
 
-@dataclass(frozen=True)
-class CacheSettings:
+class CacheSettings(NamedTuple):
     """For how many seconds a stored response is fresh, and how old it may be when the service cannot be reached."""
 
     enabled: bool
@@ -46,8 +44,7 @@ class CacheSettings:
     stale: int
 
 
-@dataclass(frozen=True)
-class ConstructedSettings:
+class ConstructedSettings(NamedTuple):
     """The options of ansible-core's constructed features, in the form that core expects."""
 
     strict: bool
@@ -56,8 +53,7 @@ class ConstructedSettings:
     keyed_groups: list[Any]
 
 
-@dataclass(frozen=True)
-class GatewaySettings:
+class GatewaySettings(NamedTuple):
     """The gateway of SSH connections: domain and port where the API names none, its TLS, and the sshd behind it.
 
     ``openssl`` is the command that makes the tunnel, and ``allowed_domains`` are in lower case; without any, all are allowed.
@@ -73,8 +69,7 @@ class GatewaySettings:
     ssh_user: str
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """The settings of one source.
 
     ``entries`` are ``filters`` and ``include_filters``, each with where it is in the file, and ``queries`` what they ask for.
@@ -100,5 +95,5 @@ class Settings:
     gateway: GatewaySettings | None
     reach: GatewaySettings
     constructed: ConstructedSettings
-    mask: Mask = field(repr=False)
+    mask: Mask
     diagnostics: tuple[Diagnostic, ...]

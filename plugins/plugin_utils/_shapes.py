@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CommonVariables, CoreVariables
 
@@ -24,8 +23,7 @@ Raw = Mapping[str, Any]  # a JSON object of the API
 _INSTANCE_LABEL = re.compile(r"https?://([0-9a-f]{1,57})-[0-9]+[a-z]?\.", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """One shape of a CVM.
 
     Any of ``fields`` shows that a CVM has this shape. ``read`` returns the core variables for the CVM, its app's metadata, and

@@ -21,6 +21,7 @@ except ImportError:  # before 2.19 text without a mark is trusted
 OVERRIDE_HEADER = "#jinja2:"  # at the start of a text it sets other delimiters for that text
 CORE_KEY_PREFIX = "__ansible_"  # an Ansible that reads --list treats an object with such a key as one of its own
 CORE_KEY_LEFT_OUT = f"Left out keys that begin with {CORE_KEY_PREFIX}, which Ansible reserves"
+MAX_SEEN = 10_000  # texts to remember; those that repeat come again soon, and a fleet has a hundred thousand others
 MAX_DEPTH = 64  # core walks variables by recursion on every output; far below its limit, far above any real response
 
 
@@ -145,13 +146,16 @@ class Marker:
         return marked
 
     def _mark_text(self, text: str) -> str:
-        unmarked = _clean(plain(text))
+        exact = plain(text)
+        unmarked = _clean(exact)
         marked: str
         if is_possible_template(unmarked):
             marked = wrap_var(unmarked)
         else:
             marked = trust_as_template(unmarked) if trust_as_template else unmarked
-        self._marked[marked] = marked  # equal to the text, which need not stay in memory
+        if len(self._marked) >= MAX_SEEN:
+            self._marked.clear()
+        self._marked[exact] = marked
         return marked
 
 

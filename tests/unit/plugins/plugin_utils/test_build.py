@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -97,7 +96,7 @@ def built(
     *cvms: Cvm, expressions: Any = None, inventory: InventoryData | None = None, **settings: Any
 ) -> tuple[Built, list[Diagnostic]]:
     decided: Any = expressions or Expressions()
-    return build(list(cvms), replace(SETTINGS, **settings), decided, inventory or InventoryData())
+    return build(list(cvms), SETTINGS._replace(**settings), decided, inventory or InventoryData())
 
 
 def names(made: tuple[Built, Sequence[Diagnostic]]) -> list[str]:
@@ -281,7 +280,7 @@ def test_expressions_see_the_variables_of_core_and_of_the_connection() -> None:
     seen: dict[str, Any] = {}
     build(
         [cvm("web", "a1", region="EU")],
-        replace(SETTINGS, gateway=GATEWAY, group_by=("region", "node")),
+        SETTINGS._replace(gateway=GATEWAY, group_by=("region", "node")),
         Expressions(lambda _recorder, given: seen.update(given)),  # type: ignore[arg-type]
         InventoryData(),
     )
@@ -371,7 +370,7 @@ def test_cvms_are_freed_although_no_garbage_is_collected(instance_id: str) -> No
     is_alive = weakref.ref(given[0])
     gc.disable()
     try:
-        build(given, replace(SETTINGS, gateway=GATEWAY), Expressions(), InventoryData())  # type: ignore[arg-type]
+        build(given, SETTINGS._replace(gateway=GATEWAY), Expressions(), InventoryData())  # type: ignore[arg-type]
         assert is_alive() is None
     finally:
         gc.enable()

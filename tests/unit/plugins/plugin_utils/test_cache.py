@@ -155,7 +155,7 @@ def test_fleet_of_other_accounts_is_another_entry(accounts: list[Account]) -> No
 def warned(reported: list[Diagnostic]) -> str:
     (diagnostic,) = reported
     assert (diagnostic.level, diagnostic.advice) == (Level.WARNING, "Check the options of the cache.")
-    return ": ".join((diagnostic.text, *diagnostic.subjects))
+    return ": ".join((diagnostic.text, *map(str, diagnostic.subjects)))
 
 
 def test_damaged_entry_is_a_warning() -> None:

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.phala.cloud.plugins.plugin_utils._connecting import as_listed, connected_host, differing, refused
 from ansible_collections.phala.cloud.plugins.plugin_utils._connection import Address, Refusal
 from ansible_collections.phala.cloud.plugins.plugin_utils._construct import Recorder
-from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Identity
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Identity, Label
 from ansible_collections.phala.cloud.plugins.plugin_utils._gateway import GatewayGroup
 from ansible_collections.phala.cloud.plugins.plugin_utils._hosts import Draft, Host
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
@@ -98,9 +98,9 @@ def test_composed_variable_takes_precedence() -> None:
 def test_missing_address_is_a_warning_where_the_cvm_should_be_reachable(
     is_suspect: bool, should_be_reachable: bool, level: Level
 ) -> None:
-    refusal = replace(REFUSAL, is_suspect=is_suspect)
+    refusal = REFUSAL._replace(is_suspect=is_suspect)
     assert list(refused(draft(refusal, should_be_reachable=should_be_reachable), host(refusal))) == [
-        Diagnostic(level, "No ansible_host, because it is odd", subjects=("'web' (vm_uuid 'u1')",), advice="Mend it")
+        Diagnostic(level, "No ansible_host, because it is odd", subjects=(Label(CVM, "web"),), advice="Mend it")
     ]
 
 
@@ -111,7 +111,7 @@ def test_host_with_an_address_is_not_reported(connection: Address | Refusal | No
 
 def test_host_of_an_earlier_source_keeps_its_connection() -> None:
     made = host(ansible_user="me", b=2)
-    assert as_listed(made, GATEWAY) == made._replace(address={}, composed={"b": 2}, groups=("g1",))
+    assert as_listed(made, GATEWAY) == replace(made, address={}, composed={"b": 2}, groups=("g1",))
     assert as_listed(made, None).groups == ("g1", "phala_gateway")
 
 

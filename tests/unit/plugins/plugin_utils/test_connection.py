@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,13 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._connection import (
     Refusal,
     composed_address,
     connect,
-    gateway_variables,
     group_connection,
     is_behind,
     is_reachable,
+    set_gateway_variables,
     without_null_addresses,
 )
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import GATEWAY_VARIABLES
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import GatewaySettings
 
 GATEWAY = GatewaySettings(
@@ -47,6 +47,7 @@ def core(**values: Any) -> Any:
         "status": "running",
         "in_progress": False,
         "is_dev": True,
+        **dict.fromkeys(GATEWAY_VARIABLES),
         **values,
     }
 
@@ -71,13 +72,13 @@ def core(**values: Any) -> Any:
 def test_cvm_is_addressed_by_its_instance_id_below_the_domain(
     values: dict[str, Any], gateway: dict[str, Any], variables: dict[str, Any]
 ) -> None:
-    address = connect(replace(GATEWAY, **gateway), core(**values), is_only_cvm=True)
+    address = connect(GATEWAY._replace(**gateway), core(**values), is_only_cvm=True)
     assert isinstance(address, Address)
     assert address.variables == variables
 
 
 def refused(values: dict[str, Any], *, is_only_cvm: bool = True, **gateway: Any) -> Refusal:
-    refusal = connect(replace(GATEWAY, **gateway), core(**values), is_only_cvm=is_only_cvm)
+    refusal = connect(GATEWAY._replace(**gateway), core(**values), is_only_cvm=is_only_cvm)
     assert isinstance(refusal, Refusal)
     return refusal
 
@@ -157,13 +158,13 @@ def test_cvm_without_an_address_says_why_and_what_to_do(values: dict[str, Any], 
 def test_cvm_is_reachable_if_it_runs_a_server_behind_the_gateway(
     values: dict[str, Any], ssh_port: int, *, reachable: bool
 ) -> None:
-    gateway = replace(GATEWAY, ssh_port=ssh_port)
+    gateway = GATEWAY._replace(ssh_port=ssh_port)
     assert is_reachable(gateway, core(**values), connect(gateway, core(**values), is_only_cvm=True)) is reachable
 
 
 @pytest.mark.parametrize("domain", ["example.org", "gw.example.org", "a.b.Example.ORG:8443", "example.org."])
 def test_allowed_domain_and_those_below_it_have_an_address(domain: str) -> None:
-    gateway = replace(GATEWAY, allowed_domains=("other.org", "example.org"))
+    gateway = GATEWAY._replace(allowed_domains=("other.org", "example.org"))
     assert isinstance(connect(gateway, core(gateway_domain=domain), is_only_cvm=True), Address)
 
 
@@ -221,10 +222,10 @@ def test_address_behind_the_gateway(address: str, below: bool) -> None:
     ],
 )
 def test_core_variables_show_the_gateway(values: dict[str, Any], shown: tuple[Any, ...]) -> None:
-    names = ("is_reachable", "gateway_id", "gateway_host", "gateway_port")
     given = core(**values)
     connection = connect(GATEWAY, given, is_only_cvm=True)
-    assert gateway_variables(given, GATEWAY, connection) == dict(zip(names, shown, strict=True))
+    set_gateway_variables(given, GATEWAY, connection)
+    assert tuple(given[name] for name in GATEWAY_VARIABLES) == shown
 
 
 def test_refusal_knows_the_gateway_where_only_the_identifier_is_bad() -> None:
@@ -260,29 +261,29 @@ def test_group_carries_port_user_and_a_tunnel_that_checks_the_gateway() -> None:
 
 
 def test_group_carries_no_user_where_none_is_wanted() -> None:
-    assert "ansible_user" not in group_connection(replace(GATEWAY, ssh_user=""))
+    assert "ansible_user" not in group_connection(GATEWAY._replace(ssh_user=""))
 
 
 def test_group_carries_the_port_of_the_gateway() -> None:
-    assert group_connection(replace(GATEWAY, port=8443))["ansible_port"] == 8443
+    assert group_connection(GATEWAY._replace(port=8443))["ansible_port"] == 8443
 
 
 def test_gateway_is_not_checked_where_that_is_turned_off() -> None:
-    words = proxy_words(group_connection(replace(GATEWAY, validate_certs=False, ca_path="/ca")))
+    words = proxy_words(group_connection(GATEWAY._replace(validate_certs=False, ca_path="/ca")))
     assert words[3:] == ["openssl", "s_client", "-quiet", "-verify_quiet", "-servername", "%h", "-connect", "%h:%p"]
 
 
 def test_gateway_is_checked_with_a_ca_of_ones_own(tmp_path: Path) -> None:
     file = tmp_path / "my 'CA' 100%.pem"
     file.touch()
-    words = proxy_words(group_connection(replace(GATEWAY, ca_path=str(file))))
+    words = proxy_words(group_connection(GATEWAY._replace(ca_path=str(file))))
     assert words == [*proxy_words(group_connection(GATEWAY)), "-CAfile", str(file).replace("%", "%%")]
-    assert proxy_words(group_connection(replace(GATEWAY, ca_path=str(tmp_path))))[-2:] == ["-CApath", str(tmp_path)]
+    assert proxy_words(group_connection(GATEWAY._replace(ca_path=str(tmp_path))))[-2:] == ["-CApath", str(tmp_path)]
 
 
 def test_path_of_the_ca_does_not_depend_on_the_folder_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert proxy_words(group_connection(replace(GATEWAY, ca_path="ca.pem")))[-1] == str(tmp_path / "ca.pem")
+    assert proxy_words(group_connection(GATEWAY._replace(ca_path="ca.pem")))[-1] == str(tmp_path / "ca.pem")
 
 
 def test_refused_connection_fails_and_says_why() -> None:

@@ -43,11 +43,12 @@ def test_most_specific_identifier_comes_first(
 )
 def test_digits_are_those_of_the_identifier_then_of_a_hash(identity: Identity, readable: str) -> None:
     digest = hashlib.sha256(repr(identity.key).encode()).hexdigest()
-    assert identity.digits() == readable + digest
+    assert identity.digits(96) == readable + digest
+    assert [identity.digits(count) for count in (8, 40)] == [(readable + digest)[:8], (readable + digest)[:40]]
 
 
 def test_digits_of_any_text_can_be_made() -> None:
-    assert len(Identity("\ud800", None, None, "c1").digits()) == 64
+    assert len(Identity("\ud800", None, None, "c1").digits(96)) == 64
 
 
 def test_cvm_reads_what_filters_need_once() -> None:
@@ -66,4 +67,9 @@ def test_cvm_reads_what_filters_need_once() -> None:
     ],
 )
 def test_label_quotes_the_text_of_the_service(account: str, name: str | None, label: str) -> None:
-    assert cvm(Identity(account, "u1", None, None), name=name).label == label
+    assert str(cvm(Identity(account, "u1", None, None), name=name).label) == label
+
+
+def test_label_of_any_name_can_be_told_from_others() -> None:
+    names: tuple[Any, ...] = ("web", {"a": 1}, ["b"])
+    assert len({cvm(Identity("", "u1", None, None), name=name).label for name in (*names, *names)}) == 3

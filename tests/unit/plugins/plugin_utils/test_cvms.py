@@ -121,14 +121,15 @@ def test_cvm_that_does_not_show_the_value_does_not_meet_the_filter(raw: dict[str
     assert warning.level is Level.WARNING
     assert warning.text == "The service returned apps in which no CVM matches the filters, so they are left out"
     assert warning.advice == "Correct the filters, or check api_url and api_version."
-    assert warning.subjects[0].startswith(f"{name}: {value} (they have ")
+    assert str(warning.subjects[0]).startswith(f"{name}: {value} (they have ")
 
 
 def test_app_that_misses_only_the_status_is_a_line_at_v() -> None:
     regions = {"region": ("r",), "status": ("paused", "stopped")}
     noted, left_out = select(app({**FLAT, "region_identifier": "R"}), **regions)[1]
     text = "The service returned apps in which no CVM has the requested status, which may lag"
-    assert noted == Diagnostic(Level.VERBOSE, text, subjects=("'web' (vm_uuid 'u1')",))
+    assert noted == Diagnostic(Level.VERBOSE, text, subjects=(noted.subjects[0],))
+    assert str(noted.subjects[0]) == "'web' (vm_uuid 'u1')"
     assert left_out.level is Level.VERY_VERBOSE
     assert left_out.text.endswith(" of the query {region: r, status: paused|stopped}: it does not match status")
     left_out, warning = select(app({**FLAT, "region_identifier": "Q"}), **regions)[1]

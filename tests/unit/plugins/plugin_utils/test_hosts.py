@@ -39,7 +39,7 @@ def cvm(fields: dict[str, Any], **values: Any) -> Cvm:
 
 
 def variables(fields: dict[str, Any], prefix: str = "p_", suffix: str = "") -> tuple[dict[str, Any], list[Any]]:
-    return host_variables(cvm(fields, region="R"), {}, VariableNames(prefix, suffix), Marker())
+    return host_variables(cvm(fields, region="R"), VariableNames(prefix, suffix), Marker())
 
 
 @pytest.mark.parametrize(("prefix", "suffix"), [("phala_", ""), ("", "_v"), ("a_", "_b")])
@@ -74,19 +74,17 @@ VALUES = st.recursive(
     lambda values: st.lists(values, max_size=3) | st.dictionaries(TEXTS, values, max_size=3),
     max_leaves=6,
 )
+OBJECTS = st.dictionaries(TEXTS, VALUES)
 
 
 @given(
     fields=st.fixed_dictionaries({}, optional={"status": TEXTS | st.just(DEEP), "x": VALUES, "y": VALUES})
     | st.dictionaries(TEXTS, st.just(DEEP) | st.integers(), max_size=3),
-    values=st.fixed_dictionaries({}, optional={"status": TEXTS, "app_urls": VALUES, "app": st.dictionaries(TEXTS, VALUES)}),
+    values=st.fixed_dictionaries({}, optional={"status": TEXTS, "gateway_id": TEXTS, "app_urls": VALUES, "app": OBJECTS}),
 )
 def test_variables_are_the_same_when_they_were_marked_before(fields: dict[str, Any], values: dict[str, Any]) -> None:
     app = ShownApp(("i1", "a1"), [cvm(fields, **values)], [], [])
-    results = [
-        host_variables(made, {"gateway_id": "ab", "gateway_port": 443}, VariableNames("p_", ""), Marker())
-        for made in (*app.cvms, *marked_app(app, Marker()).cvms)
-    ]
+    results = [host_variables(made, VariableNames("p_", ""), Marker()) for made in (*app.cvms, *marked_app(app, Marker()).cvms)]
     (found, lacking), (found_marked, lacking_marked) = results
     assert shape_and_marks(found_marked) == shape_and_marks(found)
     assert sorted(lacking_marked, key=repr) == sorted(lacking, key=repr)

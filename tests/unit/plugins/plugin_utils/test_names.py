@@ -14,6 +14,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import is_t
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._names import (
+    ALL_DIGITS,
     TakenNames,
     assign_names,
     listed_elsewhere,
@@ -111,9 +112,9 @@ def test_names_do_not_depend_on_the_order() -> None:
     ],
 )
 def test_digits_are_of_the_vm_uuid_else_of_the_instance_id_then_of_a_hash(identity: Identity, digits: str) -> None:
-    assert re.fullmatch(r"[0-9a-f]{64,}", identity.digits())
-    assert identity.digits().startswith(digits)
-    assert name_from_identity(identity) == f"cvm-{identity.digits()[:8]}"
+    assert re.fullmatch(r"[0-9a-f]{64,}", identity.digits(ALL_DIGITS))
+    assert identity.digits(ALL_DIGITS).startswith(digits)
+    assert name_from_identity(identity) == f"cvm-{identity.digits(8)}"
 
 
 @pytest.mark.parametrize(
@@ -190,8 +191,8 @@ def test_who_reads_that_hosts_were_renamed(
 ) -> None:
     wanted = {cvm(str(number) * 8): name for number, name in enumerate(names)}
     taken = TakenNames(groups, cvms)
-    app_of = dict(zip(wanted, apps, strict=True)).__getitem__
-    (diagnostic,) = renamed_hosts(wanted, assign_names(wanted, taken), taken, app_of)
+    apps_of = dict(zip(wanted, apps, strict=True))
+    (diagnostic,) = renamed_hosts(wanted, assign_names(wanted, taken), taken, apps_of)
     assert (diagnostic.level, diagnostic.text) == (level, "Renamed hosts whose names were already taken")
     assert diagnostic.subjects == tuple(f"{name} -> {name}-{str(number) * 8}" for number, name in enumerate(names))
     assert words in diagnostic.advice

@@ -9,7 +9,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -803,9 +802,9 @@ def test_problem_names_the_profile(problems: Callable[..., list[str]], home: Pat
 
 @pytest.mark.parametrize("name", ["timeout", "retries", "page_size", "concurrency", "cache_stale", "gateway_port", "ssh_port"])
 def test_number_without_a_value_is_its_default(name: str, read: Callable[..., Settings]) -> None:
-    assert replace(read(f"plugin: phala.cloud.phala\n{name}:\n"), mask=UNMASKED) == replace(read({}), mask=UNMASKED)
+    assert read(f"plugin: phala.cloud.phala\n{name}:\n")._replace(mask=UNMASKED) == read({})._replace(mask=UNMASKED)
 
 
 @pytest.mark.parametrize("name", ["api_key", "api_url", "api_version", "hostnames", "group", "group_by", "connect_with"])
 def test_option_without_a_value_counts_as_not_given(name: str, read: Callable[..., Settings]) -> None:
-    assert replace(read(f"plugin: phala.cloud.phala\n{name}:\n"), mask=UNMASKED) == replace(read({}), mask=UNMASKED)
+    assert read(f"plugin: phala.cloud.phala\n{name}:\n")._replace(mask=UNMASKED) == read({})._replace(mask=UNMASKED)

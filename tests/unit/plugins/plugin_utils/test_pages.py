@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,7 +57,7 @@ def test_marked_page_differs_only_in_its_cvms() -> None:
     _response, page = read(Client(CONTENT), REQUEST)
     marked = marked_page(page, Marker())
     assert [[cvm.is_marked for cvm in app.cvms] for app in marked.apps] == [[True]]
-    assert replace(marked, apps=page.apps) == page
+    assert marked._replace(apps=page.apps) == page
 
 
 def test_returns_what_filters_use_if_asked() -> None:
@@ -82,7 +81,7 @@ def test_identifies_a_minimal_app() -> None:
 def test_returns_the_known_page_if_its_bytes_came_again() -> None:
     _response, known = read(Client(CONTENT, b"same"), REQUEST)
     client = Client(None, b"same")
-    _response, page = read(client, replace(REQUEST, known=known))
+    _response, page = read(client, REQUEST._replace(known=known))
     assert page is known
     assert client.requests[0][2] == b"same"
 
@@ -90,7 +89,7 @@ def test_returns_the_known_page_if_its_bytes_came_again() -> None:
 def test_parses_a_page_whose_bytes_changed() -> None:
     _response, known = read(Client(CONTENT, b"before"), REQUEST)
     client = Client({**CONTENT, "total": 102}, b"now")
-    _response, page = read(client, replace(REQUEST, known=known))
+    _response, page = read(client, REQUEST._replace(known=known))
     assert (page.total, page.digest) == (102, b"now")
 
 
@@ -148,5 +147,5 @@ def test_accepts_any_count_in_range(counts: dict[str, int]) -> None:
 
 
 def test_accepts_page_one() -> None:
-    _response, page = read(Client({**CONTENT, "page": 1}), replace(REQUEST, number=1))
+    _response, page = read(Client({**CONTENT, "page": 1}), REQUEST._replace(number=1))
     assert page.total == 101

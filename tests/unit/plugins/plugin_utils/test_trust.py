@@ -123,6 +123,15 @@ def test_lone_surrogates_are_replaced() -> None:
     assert marked["\N{SNOWMAN}"] == "\N{PILE OF POO}"
 
 
+def test_marks_are_the_same_however_many_texts_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["web", "{{ 1 }}", "db", "web", "{{ 1 }}", "\ud800"]
+    marked = Marker().mark(texts)
+    for count in (1, 2):
+        monkeypatch.setattr(_trust, "MAX_SEEN", count)
+        again = Marker().mark(texts)
+        assert [(text, type(text)) for text in again] == [(text, type(text)) for text in marked]
+
+
 @pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"a": value}])
 def test_value_of_too_many_levels_is_refused(wrap: Any) -> None:
     value: Any = "x"
