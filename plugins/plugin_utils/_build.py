@@ -35,6 +35,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._hosts import (
     host_variables,
     variables_left_out,
 )
+from ansible_collections.phala.cloud.plugins.plugin_utils._interrupts import reraise_swallowed_interrupt
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, counted
 from ansible_collections.phala.cloud.plugins.plugin_utils._names import (
     TakenNames,
@@ -281,12 +282,14 @@ def _constructed(drafts: Sequence[Draft], names: Mapping[Identity, str], tools: 
         return {}
     shared = tools.gateway.variables if tools.gateway else {}
     records = {}
-    for draft in drafts:
-        name = names[draft.identity]
-        visible = _visible(draft, name, tools.settings.group, shared)
-        record = tools.expressions.construct(name, visible, tools.marker)
-        record.rename_groups(tools.renamer.free, tools.renamer.free_parent)
-        records[draft.identity] = record
+    with reraise_swallowed_interrupt() as reraise:
+        for draft in drafts:
+            name = names[draft.identity]
+            visible = _visible(draft, name, tools.settings.group, shared)
+            record = tools.expressions.construct(name, visible, tools.marker)
+            reraise()
+            record.rename_groups(tools.renamer.free, tools.renamer.free_parent)
+            records[draft.identity] = record
     return records
 
 

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
@@ -16,7 +15,6 @@ from ansible.errors import AnsibleParserError, AnsibleUndefinedVariable
 from ansible.template import Templar
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._failures import Failure, failure
-from ansible_collections.phala.cloud.plugins.plugin_utils._interrupts import reraise_swallowed_interrupt
 from ansible_collections.phala.cloud.plugins.plugin_utils._lookup import NOT_FOUND, looked_up
 from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import ConstructedSettings
@@ -34,10 +32,8 @@ _CORRECT = "Correct it, or write a default where a value may be null."
 
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 
-Evaluate = Callable[[Callable[..., Any], str, Any], Any]  # of core's own evaluation, the expression and the variables
 
-
-@dataclass
+@dataclass(slots=True)
 class Recorder:
     """Stand in for the inventory while core's constructed features run, and keep what they add to a host.
 
@@ -92,6 +88,7 @@ class Expressions:
 
     def __init__(self, plugin: Any, constructed: ConstructedSettings) -> None:
         self._plugin = plugin
+        self._core = plugin._compose  # core's own evaluation
         self._constructed = constructed
         self._results: list[Any] = []  # of the expressions of one entry
         self._extra_variables = plugin._vars if plugin.get_option("use_extra_vars") else {}
@@ -113,33 +110,46 @@ class Expressions:
             **{f"keyed_groups[{position}]": entry["key"] for position, entry in enumerate(options.keyed_groups)},
         }
 
-    @reraise_swallowed_interrupt()
     def construct(self, host: str, variables: Mapping[str, Any], marker: Marker) -> Recorder:
         """Return the variables, groups and parents of groups that compose, groups and keyed_groups give a host.
 
         :param variables: what the expressions see
         :raises AnsibleParserError: when ``strict`` is set and an expression fails
         """
-        options, plugin = self._constructed, self._plugin
         recorder = Recorder(host)
         known = dict(variables)
-        with self._recorded_by(recorder), seeing(plugin.templar, known), _evaluating(plugin, self._evaluate):
-            # Core reports the error of an expression only with strict, so each is evaluated by itself.
-            for name, text in options.compose.items():
-                compose = partial(plugin._set_composite_vars, {name: text}, known, host, strict=True)
-                self._attempt(f"compose.{name}", text, known, recorder, compose)
-            # Two harmless texts joined by an expression can be a template, so each result is marked anew.
-            recorder.variables, recorder.left_out = marker.mark_variables(recorder.variables)
-            known.update(recorder.variables)
-            for name, text in options.groups.items():
-                add = partial(self._add_to_group, name, text, known, recorder)
-                self._attempt(f"groups.{name}", text, known, recorder, add)
-        with self._recorded_by(recorder), seeing(plugin.templar, known), _evaluating(plugin, self._group_key):
-            for position, keyed in enumerate(options.keyed_groups):
-                add = partial(plugin._add_host_to_keyed_groups, [keyed], known, host, strict=True, fetch_hostvars=False)
-                self._attempt(f"keyed_groups[{position}]", keyed["key"], known, recorder, add)
+        plugin = self._plugin
+        before = plugin.inventory, plugin.templar.available_variables
+        plugin.inventory, plugin.templar.available_variables = recorder, known
+        try:
+            self._compose(known, recorder, marker)
+            self._add_to_keyed_groups(known, recorder)
+        finally:
+            plugin.inventory, plugin.templar.available_variables = before
+            plugin._compose = self._core
         recorder.limit_groups()
         return recorder
+
+    def _compose(self, known: dict[str, Any], recorder: Recorder, marker: Marker) -> None:
+        """Evaluate ``compose`` and ``groups``; core reports the error of an expression only with strict, so each by itself."""
+        plugin = self._plugin
+        plugin._compose = self._evaluate
+        for name, text in self._constructed.compose.items():
+            compose = partial(plugin._set_composite_vars, {name: text}, known, recorder.host, strict=True)
+            self._attempt(f"compose.{name}", text, known, recorder, compose)
+        # Two harmless texts joined by an expression can be a template, so each result is marked anew.
+        recorder.variables, recorder.left_out = marker.mark_variables(recorder.variables)
+        known.update(recorder.variables)
+        for name, text in self._constructed.groups.items():
+            add = partial(self._add_to_group, name, text, known, recorder)
+            self._attempt(f"groups.{name}", text, known, recorder, add)
+
+    def _add_to_keyed_groups(self, known: Mapping[str, Any], recorder: Recorder) -> None:
+        plugin = self._plugin
+        plugin._compose = self._group_key
+        for position, keyed in enumerate(self._constructed.keyed_groups):
+            add = partial(plugin._add_host_to_keyed_groups, [keyed], known, recorder.host, strict=True, fetch_hostvars=False)
+            self._attempt(f"keyed_groups[{position}]", keyed["key"], known, recorder, add)
 
     def _attempt(
         self, entry: str, text: Any, variables: Mapping[str, Any], recorder: Recorder, evaluate: Callable[[], None]
@@ -216,37 +226,18 @@ class Expressions:
             return failure(entry, template, label, error, known, is_template=True)
         return "" if text == "None" else text  # some versions render a null alone as this text
 
-    def _evaluate(self, core: Callable[..., Any], expression: str, variables: Any) -> Any:
+    def _evaluate(self, expression: str, variables: Any, *_rest: Any, **_options: Any) -> Any:
         """Return the value of an expression, and keep it."""
         found = looked_up(expression, variables, self._extra_variables)
-        self._results.append(_typed(core, expression, variables) if found is NOT_FOUND else found)
+        self._results.append(_typed(self._core, expression, variables) if found is NOT_FOUND else found)
         return self._results[-1]
 
-    def _group_key(self, core: Callable[..., Any], expression: str, variables: Any) -> Any:
+    def _group_key(self, expression: str, variables: Any, *_rest: Any, **_options: Any) -> Any:
         """Return the key of a keyed group; core accepts neither numbers nor booleans, and before 2.19 no null for its default."""
-        value = self._evaluate(core, expression, variables)
+        value = self._evaluate(expression, variables)
         if value is None:
             return ""
         return str(value) if isinstance(value, (bool, int, float)) else value
-
-    @contextmanager
-    def _recorded_by(self, recorder: Recorder) -> Iterator[None]:
-        inventory, self._plugin.inventory = self._plugin.inventory, recorder
-        try:
-            yield
-        finally:
-            self._plugin.inventory = inventory
-
-
-@contextmanager
-def _evaluating(plugin: Any, evaluate: Evaluate) -> Iterator[None]:
-    """Have the plugin's expressions evaluated by a function of core's own evaluation, the expression and the variables."""
-    core = plugin._compose
-    plugin._compose = lambda expression, variables, *_rest, **_options: evaluate(core, expression, variables)
-    try:
-        yield
-    finally:
-        plugin._compose = core
 
 
 def _typed(core: Callable[..., Any], expression: str, variables: Any) -> Any:

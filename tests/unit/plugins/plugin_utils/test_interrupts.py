@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -55,6 +55,20 @@ def test_what_the_handler_raised_comes_out(handler: Any, raised: type[BaseExcept
         with pytest.raises(raised), reraise_swallowed_interrupt():
             work()
         assert signal.getsignal(signal.SIGINT) is handler
+
+
+@pytest.mark.parametrize("work", [lose_interrupt, turn_interrupt])
+def test_what_the_handler_raised_comes_out_before_the_end_too(work: Callable[[], None]) -> None:
+    def run() -> None:
+        with reraise_swallowed_interrupt() as reraise:
+            reraise()
+            with suppress(RuntimeError):
+                work()
+            reraise()
+            pytest.fail("the block went on")
+
+    with handling(signal.default_int_handler), pytest.raises(KeyboardInterrupt):
+        run()
 
 
 @pytest.mark.parametrize("handler", [pass_over, signal.SIG_IGN])

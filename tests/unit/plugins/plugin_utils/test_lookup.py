@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 from unittest.mock import patch
 
@@ -185,7 +186,7 @@ def as_seen(value: Any) -> Any:
     if isinstance(value, list):
         return [as_seen(inner) for inner in value]
     if isinstance(value, _construct.Recorder):
-        return as_seen(vars(value))
+        return as_seen({field.name: getattr(value, field.name) for field in fields(value)})
     return type(value).__name__, repr(value), is_trusted_as_template(value), hasattr(value, "__UNSAFE__")
 
 
