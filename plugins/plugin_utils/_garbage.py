@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 
 @contextmanager
@@ -24,12 +22,5 @@ def paused_garbage_collection() -> Iterator[None]:
         yield
     finally:
         gc.freeze()  # otherwise the first collection would take all the time that was saved
-        _freeze_at_exit()
         if was_enabled:
             gc.enable()
-
-
-@cache
-def _freeze_at_exit() -> None:
-    """Keep Python from walking the inventory once more when the process ends, and frees all memory anyway."""
-    atexit.register(gc.freeze)
