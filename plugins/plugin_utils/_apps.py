@@ -135,7 +135,7 @@ def read_apps(apps: Iterable[App], *, account: str) -> tuple[list[ShownApp], fro
 
 
 def _read_app(app: App, account: str, forms: set[Form]) -> ShownApp:
-    """Return what an app shows, and add the forms of its entries; those with an identifier that are not deleted are its CVMs."""
+    """Return what an app shows, and add the forms of its entries. An entry with an identifier that is not deleted is a CVM."""
     shown = entries(app)
     count = sum(not cvm.get("deleted_at") for cvm, _is_current in shown)
     is_only_cvm = count == 1 and cvm_count(app) <= 1
@@ -167,7 +167,7 @@ def _read_app(app: App, account: str, forms: set[Form]) -> ShownApp:
 
 
 def _form(cvm: Raw, shape: Shape, *, is_identified: bool) -> Form:
-    lacks_status = is_identified and "status" not in cvm
+    lacks_status = is_identified and not shape.shows(cvm, "status")
     return Form(is_identified, shape is SPARSE, named(cvm, "vm_uuid") if lacks_status else None)
 
 

@@ -109,7 +109,7 @@ class Tools:
 def build(cvms: list[Cvm], settings: Settings, expressions: Expressions, inventory: Any) -> tuple[Built, list[Diagnostic]]:
     """Filter, group, connect and name the hosts of the CVMs, and return them with what there is to report.
 
-    :param cvms: is emptied, so that the memory of the API's own fields is freed on the way
+    :param cvms: is emptied, so that the memory of the API's own fields is freed on the way; the gateway variables of each are set
     :param inventory: Ansible's, whose groups and hosts are read
     :raises AnsibleError: when an expression of the user fails
     :raises SourceError: when the hosts cannot be kept apart from those of another source, or are too few
@@ -164,8 +164,8 @@ def _tools(settings: Settings, expressions: Expressions, before: Before) -> Tool
 def _draft(cvm: Cvm, tools: Tools) -> Draft | None:
     """Return the draft of a CVM's host, or None where host_filters leave it out."""
     settings = tools.settings
-    connection = connect(settings.reach, cvm.core, is_only_cvm=cvm.is_only_cvm)
     core = cvm.core
+    connection = connect(settings.reach, core, is_only_cvm=cvm.is_only_cvm)
     set_gateway_variables(core, settings.reach, connection)
     variables, lacking = host_variables(cvm, tools.names, tools.marker)
     tools.diagnostics.extend(lacking)
@@ -197,7 +197,7 @@ def _wanted_name(cvm: Cvm, tools: Tools, *, core: Mapping[str, Any], variables: 
             text = core[entry] if isinstance(core[entry], (str, int)) and not isinstance(core[entry], bool) else ""
         else:
             visible = {**tools.names.without_affixes(variables), **variables, **connected}
-            text = tools.expressions.name(f"hostnames[{position}]", entry, visible, str(cvm.label))
+            text = tools.expressions.name(f"hostnames[{position}]", entry, visible, cvm.label)
         if isinstance(text, Failure):
             failures.append(text)
         elif text and (name := safe_host_name(str(text))):
@@ -287,7 +287,7 @@ def _constructed(drafts: Sequence[Draft], names: Mapping[Identity, str], tools: 
             name = names[draft.identity]
             visible = _visible(draft, name, tools.settings.group, shared)
             record = tools.expressions.construct(name, visible, tools.marker)
-            reraise()
+            reraise()  # otherwise the expressions of all other hosts would be evaluated first
             record.rename_groups(tools.renamer.free, tools.renamer.free_parent)
             records[draft.identity] = record
     return records

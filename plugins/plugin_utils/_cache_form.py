@@ -52,7 +52,7 @@ def _pack_app(app: ShownApp, numbers: _Numbers, of_cvms: array[int]) -> list[Any
 
 
 def unpack(packed: Mapping[str, Any], of_cvms: bytes) -> list[list[ShownApp]]:
-    """Return what :func:`pack` has packed. Its CVMs share equal values, so nobody may change them."""
+    """Return what :func:`pack` has packed. Its CVMs share equal values, so nobody may change a value."""
     values = map(packed["values"].__getitem__, array(NUMBER, of_cvms))
     return [[_unpack_app(app, values) for app in of_query] for of_query in packed["apps"]]
 

@@ -94,7 +94,7 @@ def port_variable(port: int | None) -> dict[str, Any]:
 
 def composed_address(composed: Mapping[str, Any]) -> str | None:
     """Return the address that ``compose`` gave a host, or None where it gave none, or joined a null with other text."""
-    return next((composed[name] for name in COMPOSABLE if _is_address(composed.get(name))), None) if composed else None
+    return next((composed[name] for name in COMPOSABLE if _is_address(composed.get(name))), None)
 
 
 def without_null_addresses(composed: Mapping[str, Any]) -> dict[str, Any]:

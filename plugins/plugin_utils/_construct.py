@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible.errors import AnsibleParserError, AnsibleUndefinedVariable
 from ansible.template import Templar
+from ansible.utils.vars import combine_vars
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._failures import Failure, failure
 from ansible_collections.phala.cloud.plugins.plugin_utils._lookup import NOT_FOUND, looked_up
@@ -88,7 +89,7 @@ class Expressions:
 
     def __init__(self, plugin: Any, constructed: ConstructedSettings) -> None:
         self._plugin = plugin
-        self._core = plugin._compose  # core's own evaluation
+        self._core_compose = plugin._compose
         self._constructed = constructed
         self._results: list[Any] = []  # of the expressions of one entry
         self._extra_variables = plugin._vars if plugin.get_option("use_extra_vars") else {}
@@ -122,16 +123,16 @@ class Expressions:
         before = plugin.inventory, plugin.templar.available_variables
         plugin.inventory, plugin.templar.available_variables = recorder, known
         try:
-            self._compose(known, recorder, marker)
+            self._add_variables_and_groups(known, recorder, marker)
             self._add_to_keyed_groups(known, recorder)
         finally:
             plugin.inventory, plugin.templar.available_variables = before
-            plugin._compose = self._core
+            plugin._compose = self._core_compose
         recorder.limit_groups()
         return recorder
 
-    def _compose(self, known: dict[str, Any], recorder: Recorder, marker: Marker) -> None:
-        """Evaluate ``compose`` and ``groups``; core reports the error of an expression only with strict, so each by itself."""
+    def _add_variables_and_groups(self, known: dict[str, Any], recorder: Recorder, marker: Marker) -> None:
+        """Evaluate ``compose`` and ``groups``. Core reports errors only with strict, so each is evaluated by itself."""
         plugin = self._plugin
         plugin._compose = self._evaluate
         for name, text in self._constructed.compose.items():
@@ -147,6 +148,8 @@ class Expressions:
     def _add_to_keyed_groups(self, known: Mapping[str, Any], recorder: Recorder) -> None:
         plugin = self._plugin
         plugin._compose = self._group_key
+        # The template of parent_group sees these, also where no key is evaluated by core.
+        plugin.templar.available_variables = combine_vars(known, self._extra_variables) if self._extra_variables else known
         for position, keyed in enumerate(self._constructed.keyed_groups):
             add = partial(plugin._add_host_to_keyed_groups, [keyed], known, recorder.host, strict=True, fetch_hostvars=False)
             self._attempt(f"keyed_groups[{position}]", keyed["key"], known, recorder, add)
@@ -208,7 +211,7 @@ class Expressions:
             )
         return bool(result)
 
-    def name(self, entry: str, template: str, variables: Mapping[str, Any], label: str) -> str | Failure | None:
+    def name(self, entry: str, template: str, variables: Mapping[str, Any], label: object) -> str | Failure | None:
         """Render one of hostnames for a host; return None where it uses a part of a null.
 
         :param variables: take precedence over extra variables
@@ -229,7 +232,7 @@ class Expressions:
     def _evaluate(self, expression: str, variables: Any, *_rest: Any, **_options: Any) -> Any:
         """Return the value of an expression, and keep it."""
         found = looked_up(expression, variables, self._extra_variables)
-        self._results.append(_typed(self._core, expression, variables) if found is NOT_FOUND else found)
+        self._results.append(_typed(self._core_compose, expression, variables) if found is NOT_FOUND else found)
         return self._results[-1]
 
     def _group_key(self, expression: str, variables: Any, *_rest: Any, **_options: Any) -> Any:

@@ -109,7 +109,7 @@ class Identity(NamedTuple):
 
 READABLE_DIGITS = 32  # as many as a UUID has
 _NO_DIGIT = re.compile("[^0-9a-f]")
-IDENTIFIERS = ("vm_uuid", "instance_id", "id")  # most to least specific
+IDENTIFIERS = ("vm_uuid", "instance_id", "id")  # most to least specific, as in Identity
 
 
 class Filterable(NamedTuple):
@@ -133,7 +133,8 @@ class Cvm:
 
     ``fields`` is the API's own JSON object, ``is_only_cvm`` says that its app has no other CVM, and ``read_filterable`` returns
     what else filters are decided by; most sources have none, so that it is read only where it is needed. If ``is_marked``, the
-    texts of ``core`` and ``fields`` are marked, and ``left_out`` says why some of these or their keys are no host variables.
+    texts of ``core`` and ``fields`` are marked, and ``left_out`` says why some of these or their keys are no host variables. The
+    gateway variables in ``core`` are set later, and never marked here.
     """
 
     identity: Identity

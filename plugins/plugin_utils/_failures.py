@@ -23,12 +23,12 @@ class Failure(NamedTuple):
     """An entry of an option, such as ``groups.outdated``, that failed for a host, and why."""
 
     entry: str
-    host: str
+    host: object
     reason: str
 
 
 def failure(
-    entry: str, text: Any, host: str, error: BaseException, variables: Mapping[str, Any], *, is_template: bool = False
+    entry: str, text: Any, host: object, error: BaseException, variables: Mapping[str, Any], *, is_template: bool = False
 ) -> Failure | None:
     """Return the failure of an expression or template, None if it only uses an attribute of a null.
 

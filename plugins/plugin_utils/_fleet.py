@@ -83,7 +83,7 @@ def _has_filters(settings: Settings) -> bool:
     return any(settings.queries) or bool(settings.excludes)
 
 
-def _needs_options(settings: Settings, apps: Sequence[list[ShownApp]]) -> bool:
+def _must_ask_for_options(settings: Settings, apps: Sequence[list[ShownApp]]) -> bool:
     """Return whether a filter may have matched by a value that only the service knows, or a message depends on such values.
 
     :param apps: the apps of each query that was sent
@@ -177,7 +177,7 @@ def _fetch_account(account: Account, settings: Settings, report: Report, known: 
         )
         refuse_unknown_shape(fetched.forms, f"{name}{account.url}")
         apps = tell_apart(fetched.apps)
-        if account.url not in known and _needs_options(settings, apps):
+        if account.url not in known and _must_ask_for_options(settings, apps):
             known[account.url] = fetch_filter_options(client)
     seconds = time.monotonic() - started
     retries = f", {counted(fetched.retries, 'retry', 'retries')}" if fetched.retries else ""

@@ -20,7 +20,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagn
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import CORE_KEY_LEFT_OUT, CORE_KEY_PREFIX, Marker
 
 
-@dataclass(slots=True)
+@dataclass(slots=True)  # not frozen, like Cvm
 class Draft:
     """A CVM that becomes a host: the name that it should have, its connection, and its variables under their final names, marked.
 
@@ -45,7 +45,7 @@ class Draft:
         return Label(self.identity, self.cvm_name)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True)  # not frozen, like Cvm
 class Host:
     """A host to publish.
 
@@ -110,7 +110,7 @@ _NAMES_OF_CORE = {"omit", *C.INTERNAL_STATIC_VARS}
 
 
 def host_variables(cvm: Cvm, names: VariableNames, marker: Marker) -> tuple[dict[str, Any], list[Diagnostic]]:
-    """Return the variables of the CVM's host under their final names, and what they lack."""
+    """Return the variables of the CVM's host under their final names, and what they lack; its gateway variables are set."""
     fields = {**cvm.fields, **cvm.core}
     left_out = {names[name] or name: reason for name, reason in cvm.left_out.items() if names[name] or name not in fields}
     if cvm.is_marked:

@@ -14,7 +14,7 @@ from types import FrameType
 
 @contextmanager
 def reraise_swallowed_interrupt() -> Iterator[Callable[[], None]]:
-    """Raise at the end what Ctrl-C raised in the block, if something swallowed it; the function in ``as`` raises it earlier.
+    """Raise at the end what Ctrl-C raised in the block, if something swallowed it. Yield a function that raises it at once.
 
     Since 2.19, when Ctrl-C interrupts the end of a context of core's templates, they raise a ``RuntimeError`` instead, and core
     treats it as an expression that failed.

@@ -24,7 +24,7 @@ class Level(IntEnum):
 class Diagnostic(NamedTuple):
     """One message: what happened, with the ``option`` that it is about, the ``subjects`` that it concerns, and ``advice``.
 
-    Texts of the service belong in ``subjects``, which :func:`as_line` makes text, and cuts.
+    Texts of the service belong in ``subjects``: :func:`as_line` turns them into text and cuts them.
     """
 
     level: Level

@@ -21,7 +21,7 @@ except ImportError:  # before 2.19 text without a mark is trusted
 OVERRIDE_HEADER = "#jinja2:"  # at the start of a text it sets other delimiters for that text
 CORE_KEY_PREFIX = "__ansible_"  # an Ansible that reads --list treats an object with such a key as one of its own
 CORE_KEY_LEFT_OUT = f"Left out keys that begin with {CORE_KEY_PREFIX}, which Ansible reserves"
-MAX_SEEN = 10_000  # texts to remember; those that repeat come again soon, and a fleet has a hundred thousand others
+MAX_REMEMBERED = 10_000  # marked texts; a text that repeats comes again soon, and most others never do
 MAX_DEPTH = 64  # core walks variables by recursion on every output; far below its limit, far above any real response
 
 
@@ -65,7 +65,7 @@ class _Keys(dict[Any, Any]):
 
 
 class Marker:
-    """Mark values for publication; the texts of a fleet repeat, so each is checked and tagged once."""
+    """Mark values for publication; the texts of a fleet repeat, so the last ones are remembered."""
 
     def __init__(self) -> None:
         self._marked: dict[str, str] = {}
@@ -146,16 +146,16 @@ class Marker:
         return marked
 
     def _mark_text(self, text: str) -> str:
-        exact = plain(text)
-        unmarked = _clean(exact)
+        bare = plain(text)
+        unmarked = _clean(bare)
         marked: str
         if is_possible_template(unmarked):
             marked = wrap_var(unmarked)
         else:
             marked = trust_as_template(unmarked) if trust_as_template else unmarked
-        if len(self._marked) >= MAX_SEEN:
+        if len(self._marked) >= MAX_REMEMBERED:
             self._marked.clear()
-        self._marked[exact] = marked
+        self._marked[bare] = marked
         return marked
 
 

@@ -119,8 +119,8 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 before = set(sys.modules)
 manager = InventoryManager(DataLoader(), sources=["phala.yml"])
-loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
-print(len(manager.hosts), sorted(loaded & {"requests", "urllib3", "ssl", "http", "certifi"}))
+loaded = {part for name in set(sys.modules) - before for part in (name.partition(".")[0], name.rpartition(".")[2])}
+print(len(manager.hosts), sorted(loaded & {"requests", "urllib3", "ssl", "http", "certifi", "_api", "_paging", "_unmatched"}))
 """
     completed = command("python", "-c", program)
     assert (completed.stdout.strip(), completed.stderr) == (f"{len(NAMES)} []", "")

@@ -3,7 +3,7 @@
 
 """The command ``ansible`` with a switch of the benchmarks: the plugin reads the list of apps once, and takes it for whole.
 
-This is no inventory plugin, because core spends time on each source and each of its hosts.
+This is no inventory plugin: core would spend time on a second source.
 """
 
 from __future__ import annotations

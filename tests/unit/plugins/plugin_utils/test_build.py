@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import gc
+import signal
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -257,6 +259,23 @@ def test_cvms_of_one_name_are_told_apart_with_a_warning() -> None:
     made = built(cvm("web", "a" * 8, app="prj_1"), cvm("web", "b" * 8, app="prj_2"))
     assert names(made) == ["web-aaaaaaaa", "web-bbbbbbbb"]
     assert len(made[1]) == 1
+
+
+def test_interrupt_that_an_expression_swallows_ends_the_evaluation() -> None:
+    hosts = []
+
+    def construct(recorder: Recorder, _seen: Mapping[str, Any]) -> None:
+        hosts.append(recorder.host)
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            built(cvm("web"), cvm("db"), expressions=Expressions(construct))
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert len(hosts) == 1
 
 
 def test_constructed_groups_and_variables_are_those_of_the_host() -> None:

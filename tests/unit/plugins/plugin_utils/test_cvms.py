@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, read_apps, tell_apart
-from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm, Identity, Label
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvms import (
     AmbiguousError,
     UndecidableError,
@@ -128,8 +128,7 @@ def test_app_that_misses_only_the_status_is_a_line_at_v() -> None:
     regions = {"region": ("r",), "status": ("paused", "stopped")}
     noted, left_out = select(app({**FLAT, "region_identifier": "R"}), **regions)[1]
     text = "The service returned apps in which no CVM has the requested status, which may lag"
-    assert noted == Diagnostic(Level.VERBOSE, text, subjects=(noted.subjects[0],))
-    assert str(noted.subjects[0]) == "'web' (vm_uuid 'u1')"
+    assert noted == Diagnostic(Level.VERBOSE, text, subjects=(Label(Identity("", "u1", None, None), "web"),))
     assert left_out.level is Level.VERY_VERBOSE
     assert left_out.text.endswith(" of the query {region: r, status: paused|stopped}: it does not match status")
     left_out, warning = select(app({**FLAT, "region_identifier": "Q"}), **regions)[1]

@@ -74,8 +74,9 @@ def test_what_the_handler_raised_comes_out_before_the_end_too(work: Callable[[],
 @pytest.mark.parametrize("handler", [pass_over, signal.SIG_IGN])
 def test_an_interrupt_that_raises_nothing_is_none(handler: Any) -> None:
     with handling(handler):
-        with reraise_swallowed_interrupt():
+        with reraise_swallowed_interrupt() as reraise:
             lose_interrupt()
+            reraise()
         assert signal.getsignal(signal.SIGINT) is handler
 
 
@@ -88,7 +89,8 @@ def test_another_thread_has_no_say_in_interrupts() -> None:
     outcomes: list[str] = []
 
     def run() -> None:
-        with reraise_swallowed_interrupt():
+        with reraise_swallowed_interrupt() as reraise:
+            reraise()
             outcomes.append("done")
 
     thread = threading.Thread(target=run)

@@ -215,6 +215,14 @@ def assert_agreement(case: tuple[Any, ...], strict: bool, use_extra_vars: bool, 
         assert found == outcome(lambda: evaluated.construct(HOST, known, Marker()))
 
 
+@pytest.mark.parametrize("parent", ["of_{{ composed }}", "of_{{ phala_a }}", "of_{{ extra }}"])
+def test_parent_group_sees_the_same_variables_when_the_key_is_looked_up(parent: str, plugin: Any) -> None:
+    keyed = {"key": trust_as_template("phala_key"), "prefix": "k", "parent_group": trust_as_template(parent)}
+    options = {"compose": {"composed": trust_as_template("phala_a ~ '-x'")}, "keyed_groups": [keyed]}
+    case = {"phala_a": "one", "phala_key": "two"}, options, {"phala_a": "three", "extra": "four"}
+    assert_agreement(case, strict=True, use_extra_vars=True, plugin=plugin)
+
+
 def trusted(value: Any) -> Any:
     """Return a value as ``-e`` gives it."""
     if isinstance(value, dict):

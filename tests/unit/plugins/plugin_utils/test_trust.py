@@ -127,8 +127,10 @@ def test_marks_are_the_same_however_many_texts_there_are(monkeypatch: pytest.Mon
     texts = ["web", "{{ 1 }}", "db", "web", "{{ 1 }}", "\ud800"]
     marked = Marker().mark(texts)
     for count in (1, 2):
-        monkeypatch.setattr(_trust, "MAX_SEEN", count)
-        again = Marker().mark(texts)
+        monkeypatch.setattr(_trust, "MAX_REMEMBERED", count)
+        marker = Marker()
+        again = marker.mark(texts)
+        assert len(marker._marked) <= count
         assert [(text, type(text)) for text in again] == [(text, type(text)) for text in marked]
 
 
