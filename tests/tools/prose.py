@@ -75,7 +75,7 @@ def plain(text: str) -> str:
     """Replace each piece of code by a word of its own and each link by its text, and end headings; lines stay where they are."""
     text = re.sub(r"^ {4}.*$", "", text, flags=re.MULTILINE)  # indented code
     text = _LINK.sub(lambda link: link[1] or "", re.sub(r"^(#.*)$", r"\1.", text, flags=re.MULTILINE))
-    return _CODE.sub(lambda code: f"Code{code.start()}" + "\n" * code[0].count("\n"), text)
+    return _CODE.sub(lambda code: f"Code{code.start()}n" + "\n" * code[0].count("\n"), text)
 
 
 def sentences(text: str) -> Iterator[tuple[int, str]]:
