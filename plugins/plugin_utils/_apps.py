@@ -69,15 +69,14 @@ def app_fault(app: App) -> str | None:
         if not isinstance(cvm, dict):
             return f"a CVM of app {named(app, 'app_id')} is {type(cvm).__name__}, not an object"
         for name in IDENTIFIERS:
-            value = cvm.get(name)
-            if value is not None and not isinstance(value, str) and not _is_number(name, value):
+            if not _is_identifier(name, cvm.get(name)):
                 return f"{name} of a CVM of app {named(app, 'app_id')} is {quoted(cvm[name])}, not text"
     return None
 
 
-def _is_number(name: str, value: Any) -> bool:
-    """Return whether an identifier is a number, as ``id`` is in some versions."""
-    return name == "id" and isinstance(value, int) and not isinstance(value, bool)
+def _is_identifier(name: str, value: Any) -> bool:
+    """Return whether a value may be an identifier; an ``id`` is a number in some versions."""
+    return isinstance(value, (str, type(None))) or (name == "id" and isinstance(value, int) and not isinstance(value, bool))
 
 
 class ShapeError(SourceError):

@@ -103,7 +103,7 @@ class Tools:
 
     def listed(self, identity: Identity) -> Listed | None:
         """Return the host that an earlier source has made of the CVM."""
-        return self.before.listed(identity, self.scopes[identity.account]) if self.before.marks else None
+        return self.before.listed(identity, self.scopes[identity.account])
 
 
 def build(cvms: list[Cvm], settings: Settings, expressions: Expressions, inventory: Any) -> tuple[Built, list[Diagnostic]]:

@@ -45,7 +45,7 @@ def connected_host(draft: Draft, name: str, record: Recorder | None, gateway: Ga
 def refused(draft: Draft, host: Host) -> Iterator[Diagnostic]:
     """Yield why a host has no address: a warning where the user can change it for a CVM that should be reachable."""
     refusal = draft.connection
-    if isinstance(refusal, Refusal) and not (host.composed and composed_address(host.composed)):
+    if isinstance(refusal, Refusal) and composed_address(host.composed) is None:
         level = Level.WARNING if refusal.is_suspect or draft.should_be_reachable else Level.VERBOSE
         text = f"No ansible_host, because {refusal.reason}"
         yield Diagnostic(level, text, subjects=(draft.label,), advice=refusal.fix)

@@ -109,7 +109,7 @@ class Identity(NamedTuple):
 
 READABLE_DIGITS = 32  # as many as a UUID has
 _NO_DIGIT = re.compile("[^0-9a-f]")
-IDENTIFIERS = ("vm_uuid", "instance_id", "id")  # most to least specific, as in Identity
+IDENTIFIERS = Identity._fields[1:]  # most to least specific
 
 
 class Filterable(NamedTuple):

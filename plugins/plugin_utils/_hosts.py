@@ -20,7 +20,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagn
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import CORE_KEY_LEFT_OUT, CORE_KEY_PREFIX, Marker
 
 
-@dataclass(slots=True)  # not frozen, like Cvm
+@dataclass(slots=True)  # not frozen, which would take longer for each CVM
 class Draft:
     """A CVM that becomes a host: the name that it should have, its connection, and its variables under their final names, marked.
 
@@ -45,7 +45,7 @@ class Draft:
         return Label(self.identity, self.cvm_name)
 
 
-@dataclass(slots=True)  # not frozen, like Cvm
+@dataclass(slots=True)  # as above
 class Host:
     """A host to publish.
 

@@ -80,7 +80,7 @@ def renamed_hosts(
 ) -> Iterator[Diagnostic]:
     """Yield what there is to say about the hosts which do not have the name that they would have alone.
 
-    :param apps: what tells the app of each CVM from other apps of its account
+    :param apps: the key of each CVM's app, which is unique in its account
     """
     sharing = Counter(wanted.values())
     sharers: dict[str, set[Hashable]] = {}

@@ -60,7 +60,7 @@ class Before:
 
     def listed(self, identity: Identity, scope: Scope) -> Listed | None:
         """Return the host that an earlier source has made of the same CVM."""
-        for mark in marks_of(identity, scope):
+        for mark in marks_of(identity, scope) if self.marks else ():
             listed = self.marks.get(mark)
             if listed and _agree(listed.identity, identity):
                 return listed
