@@ -21,13 +21,13 @@ from ansible.errors import AnsibleError
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp
 from ansible_collections.phala.cloud.plugins.plugin_utils._cache_form import pack, unpack
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES
-from ansible_collections.phala.cloud.plugins.plugin_utils._filters import service_queries
+from ansible_collections.phala.cloud.plugins.plugin_utils._filters import PLUGIN_FILTERS, service_queries
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, Report
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Settings
 from ansible_collections.phala.cloud.plugins.plugin_utils._version import COLLECTION_VERSION
 
 # Of what is stored: another version of the collection, other variables or another order of bytes are another entry.
-FORMAT = (6, COLLECTION_VERSION, CORE_VARIABLES, sys.byteorder)
+FORMAT = (7, COLLECTION_VERSION, CORE_VARIABLES, sys.byteorder)
 
 
 @dataclass(frozen=True)
@@ -61,23 +61,31 @@ class Seal:
 
     def signed(self, fleet: StoredFleet) -> str:
         """Return the fleet as one text, which :meth:`verified` accepts with the same key, URL, version and queries only."""
-        apps, of_cvms = pack(fleet.apps)
+        apps, rows = pack(fleet.apps)
         text = json.dumps({**vars(fleet), "apps": apps}, separators=(",", ":"))
         # Compressed, because ansible-core keeps the entry in memory as long as the inventory is built.
-        content = base64.b64encode(zlib.compress(b"\n".join((text.encode(), of_cvms)), level=1)).decode()
+        content = base64.b64encode(zlib.compress(b"\n".join((text.encode(), rows)), level=1)).decode()
         return f"{self._code(content)}\n{content}"
 
-    def verified(self, entry: Any) -> StoredFleet | None:
-        """Return the fleet of an entry, or None where the entry is damaged or belongs to another source."""
+    def verified(self, entry: Any, *, marked: bool = True) -> StoredFleet | None:
+        """Return the fleet of an entry, or None where the entry is damaged or belongs to another source.
+
+        :param marked: as for :func:`unpack`
+        """
         code, _newline, content = entry.partition("\n") if isinstance(entry, str) else ("", "", "")
         if not hmac.compare_digest(code.encode("utf-8", "replace"), self._code(content).encode()):
             return None
-        text, _separator, of_cvms = zlib.decompress(base64.b64decode(content)).partition(b"\n")
-        stored = json.loads(text)
-        return StoredFleet(**{**stored, "apps": unpack(stored["apps"], of_cvms)})
+        stored, rows = _read(content)
+        return StoredFleet(**{**stored, "apps": unpack(stored["apps"], rows, marked=marked)})
 
     def _code(self, content: str) -> str:
         return hmac.new(self._key, f"{self._source}\n{content}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def _read(content: str) -> tuple[dict[str, Any], bytes]:
+    """Return the JSON and the rows of an entry; the text of the first is freed before CVMs are made of them."""
+    text, _separator, rows = zlib.decompress(base64.b64decode(content)).partition(b"\n")
+    return json.loads(text), rows
 
 
 class FleetCache:
@@ -90,6 +98,8 @@ class FleetCache:
         self._seal = Seal(key=keys, url=urls, version=settings.api.version, queries=queries)
         self._store = store
         self._report = report
+        # To mark all texts at once is faster, but not where only a few of the stored CVMs are listed.
+        self._marks_texts = not settings.excludes and all(map(frozenset(PLUGIN_FILTERS).isdisjoint, settings.queries))
         _refuse_other_files(store)
 
     def load(self) -> StoredFleet | None:
@@ -99,7 +109,7 @@ class FleetCache:
         except Exception as error:  # a cache plugin may raise anything
             self._warn("The inventory cache cannot be read, so the plugin asks the service", error)
             return None
-        stored = None if text is None else self._seal.verified(text)
+        stored = None if text is None else self._seal.verified(text, marked=self._marks_texts)
         if text is not None and stored is None:
             self._warn("The inventory cache has a damaged entry, so the plugin asks the service")
         return stored

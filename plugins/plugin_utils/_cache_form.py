@@ -3,77 +3,197 @@
 
 """The form in which the cache keeps what apps show: each different value once, and for each CVM the numbers of its values.
 
-Most values of a fleet repeat, so this is half as long as the JSON of the service, and read without any work for each value.
+Most values of a fleet repeat, so this is a third as long as the JSON of the service, and each value is marked only once.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any, cast
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import cached_property
+from itertools import chain, islice
+from typing import Any, Final, NamedTuple, cast
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, read_filterable
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES, CoreVariables, Cvm, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
+from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
+from ansible_collections.phala.cloud.plugins.plugin_utils._trust import MAX_DEPTH, Marker, is_plain_key
 
-NUMBER = "I"  # the type of an array's numbers
+NUMBER: Final = "i"  # the type of an array's numbers
+
+
+class _Form(NamedTuple):
+    """The names of a CVM's values, first of fields, then of core variables, and the places of containers among these values.
+
+    ``flat`` are the places of those that hold scalars only.
+    """
+
+    names: tuple[str, ...]
+    flat: Sequence[int]
+    nested: Sequence[int]
 
 
 class _Numbers:
-    """The different values of a fleet, and the number of each."""
+    """The different values of a fleet, and the number of each: from 0 on for scalars, from -1 down for containers.
+
+    The row of a container has the number of its layout, then those of its values. A layout is the keys of an object, or the
+    length of a list.
+    """
 
     def __init__(self) -> None:
-        self.values: list[Any] = []
-        self._numbers: dict[Hashable, int] = {}
+        self.scalars: list[Any] = []
+        self.rows: dict[tuple[int, ...], int] = {}
+        self.layouts: dict[tuple[str, ...] | int, int] = {}
+        self.forms: dict[_Form, int] = {}
+        self.depth = 0
+        self._scalar_numbers: dict[Hashable, int] = {}
+        self._nested: set[int] = set()
 
-    def of(self, value: Any) -> int:
-        key = value if isinstance(value, str) else (repr(value),)  # 1, 1.0 and True are equal, and what is in a list may be
-        number = self._numbers.setdefault(key, len(self.values))
-        if number == len(self.values):
-            self.values.append(value)
+    def of(self, value: Any, depth: int = 1) -> int:
+        if isinstance(value, dict):
+            return self._of_container(tuple(value), value.values(), depth)
+        if isinstance(value, list):
+            return self._of_container(len(value), value, depth)
+        key: Hashable
+        if isinstance(value, str):
+            key = value = plain(value)
+        else:
+            key = (repr(value),)  # 1, 1.0 and True are equal
+        number = self._scalar_numbers.setdefault(key, len(self.scalars))
+        if number == len(self.scalars):
+            self.scalars.append(value)
+        return number
+
+    def of_form(self, names: tuple[str, ...], row: Sequence[int]) -> int:
+        flat = tuple(place for place, number in enumerate(row) if number < 0 and number not in self._nested)
+        nested = tuple(place for place, number in enumerate(row) if number in self._nested)
+        return self.forms.setdefault(_Form(names, flat, nested), len(self.forms))
+
+    def _of_container(self, layout: tuple[str, ...] | int, values: Iterable[Any], depth: int) -> int:
+        self.depth = max(self.depth, depth)
+        numbers = [self.of(value, depth + 1) for value in values]
+        row = (self.layouts.setdefault(layout, len(self.layouts)), *numbers)
+        number = self.rows.setdefault(row, ~len(self.rows))
+        if min(numbers, default=0) < 0:
+            self._nested.add(number)
         return number
 
 
 def pack(apps: Iterable[Iterable[ShownApp]]) -> tuple[dict[str, Any], bytes]:
-    """Return what the apps of each query show as plain JSON, and the numbers of the values of all their CVMs."""
+    """Return what the apps of each query show as plain JSON, and the rows of all containers and CVMs."""
     numbers = _Numbers()
     of_cvms = array(NUMBER)
-    packed = [[_pack_app(app, numbers, of_cvms) for app in of_query] for of_query in apps]
-    return {"values": numbers.values, "apps": packed}, of_cvms.tobytes()
+    packed_apps = [[_pack_app(app, numbers, of_cvms) for app in of_query] for of_query in apps]
+    keys = chain.from_iterable(layout for layout in numbers.layouts if isinstance(layout, tuple))
+    packed = {
+        "apps": packed_apps,
+        "scalars": numbers.scalars,
+        "layouts": list(numbers.layouts),
+        "container_count": len(numbers.rows),
+        "forms": list(numbers.forms),
+        "can_be_marked": numbers.depth < MAX_DEPTH and all(map(is_plain_key, keys)),
+    }
+    return packed, (array(NUMBER, chain.from_iterable(numbers.rows)) + of_cvms).tobytes()
 
 
 def _pack_app(app: ShownApp, numbers: _Numbers, of_cvms: array[int]) -> list[Any]:
     for cvm in app.cvms:
-        others = (list(cvm.fields), cvm.left_out, cvm.is_only_cvm, *cvm.identity)
-        of_cvms.extend(map(numbers.of, (*others, *map(cvm.value, CORE_VARIABLES), *cvm.fields.values())))
+        names = (*cvm.fields, *CORE_VARIABLES)
+        row = [numbers.of(value) for value in (*cvm.fields.values(), *map(cvm.value, CORE_VARIABLES))]
+        of_cvms.extend((numbers.of_form(names, row), *map(numbers.of, cvm.identity), *row))
+    cvms = [(cvm.is_only_cvm, cvm.left_out) for cvm in app.cvms]
     diagnostics = [list(diagnostic) for diagnostic in app.diagnostics]
-    return [app.key, len(app.cvms), diagnostics, app.other_nodes]
+    return [app.key, cvms, diagnostics, app.other_nodes]
 
 
-def unpack(packed: Mapping[str, Any], of_cvms: bytes) -> list[list[ShownApp]]:
-    """Return what :func:`pack` has packed. Its CVMs share equal values, so nobody may change a value."""
-    values = map(packed["values"].__getitem__, array(NUMBER, of_cvms))
-    return [[_unpack_app(app, values) for app in of_query] for of_query in packed["apps"]]
+def unpack(packed: Mapping[str, Any], rows: bytes, *, marked: bool) -> list[list[ShownApp]]:
+    """Return what :func:`pack` has packed.
+
+    :param marked: whether to mark the texts of CVMs; they stay as they are if that would leave something out
+    """
+    reader = _Reader(packed, memoryview(rows).cast(NUMBER), are_marked=marked and packed["can_be_marked"])
+    return [[reader.app(app) for app in of_query] for of_query in packed["apps"]]
 
 
-def _unpack_app(app: Sequence[Any], values: Iterator[Any]) -> ShownApp:
-    (identifier, app_id), count, diagnostics, other_nodes = app
-    return ShownApp(
-        (identifier, app_id),
-        [_unpack_cvm(values) for _number in range(count)],
-        [
-            Diagnostic(Level(level), text, option, tuple(subjects), advice)
-            for level, text, option, subjects, advice in diagnostics
-        ],
-        other_nodes,
-    )
+class _Reader:
+    """What reads the rows, one number after the other."""
+
+    def __init__(self, packed: Mapping[str, Any], rows: Iterable[int], *, are_marked: bool) -> None:
+        self._numbers = iter(rows)
+        self._forms = [_Form(tuple(names), flat, nested) for names, flat, nested in packed["forms"]]
+        self._are_marked = are_marked
+        self._scalars = packed["scalars"]
+        scalars = Marker().mark_scalars(self._scalars) if are_marked else self._scalars
+        count, layouts = packed["container_count"], packed["layouts"]
+        values = [*scalars, *[None] * count]
+        self._found = map(values.__getitem__, self._numbers)
+        for number in range(-1, ~count, -1):
+            layout = layouts[next(self._numbers)]
+            if isinstance(layout, int):
+                values[number] = list(islice(self._found, layout))
+            else:
+                values[number] = dict(zip(layout, self._found, strict=False))  # takes as many values as there are keys
+
+    def app(self, packed: Sequence[Any]) -> ShownApp:
+        (identifier, app_id), cvms, diagnostics, other_nodes = packed
+        return ShownApp(
+            (identifier, app_id),
+            [self._cvm(is_only_cvm, left_out) for is_only_cvm, left_out in cvms],
+            [
+                Diagnostic(Level(level), text, option, tuple(subjects), advice)
+                for level, text, option, subjects, advice in diagnostics
+            ],
+            other_nodes,
+        )
+
+    def _cvm(self, is_only_cvm: bool, left_out: Mapping[str, str]) -> Cvm:
+        names, flat, nested = self._forms[next(self._numbers)]
+        identity = Identity(*map(self._scalars.__getitem__, islice(self._numbers, len(Identity._fields))))
+        row = list(islice(self._found, len(names)))
+        # No two CVMs share a container: ansible-inventory --yaml prints an anchor and aliases for such a one.
+        for place in flat:
+            row[place] = row[place].copy()
+        for place in nested:
+            row[place] = _copied(row[place])
+        return StoredCvm(identity, names, row, is_only_cvm, left_out, is_marked=self._are_marked)
 
 
-def _unpack_cvm(values: Iterator[Any]) -> Cvm:
-    """Return the next CVM; each zip takes as many values as there are names."""
-    names, left_out, is_only_cvm = next(values), next(values), next(values)
-    identity = Identity(*islice(values, len(Identity._fields)))
-    core = cast(CoreVariables, dict(zip(CORE_VARIABLES, values, strict=False)))
-    fields = dict(zip(names, values, strict=False))
-    return Cvm(identity, core, fields, is_only_cvm=is_only_cvm, read_filterable=read_filterable, left_out=left_out)
+class StoredCvm(Cvm):
+    """A CVM of the cache, whose fields become a dictionary only for the sources that filter by them."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        names: tuple[str, ...],
+        row: Sequence[Any],
+        is_only_cvm: bool,
+        left_out: Mapping[str, str],
+        *,
+        is_marked: bool,
+    ) -> None:
+        self.identity = identity
+        self.core = cast(CoreVariables, dict(zip(CORE_VARIABLES, row[-len(CORE_VARIABLES) :], strict=True)))
+        self.is_only_cvm = is_only_cvm
+        self.read_filterable = read_filterable
+        self.left_out = left_out
+        self.is_marked = is_marked
+        self._names = names
+        self._row = row
+
+    @cached_property
+    def fields(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """The fields of the API's JSON object."""
+        return dict(zip(self._names[: -len(CORE_VARIABLES)], self._row, strict=False))
+
+    def variables(self) -> tuple[tuple[str, ...], Sequence[Any]]:
+        """Return the names and values of the fields, then of the core variables, without the gateway variables."""
+        return self._names, self._row
+
+
+def _copied(container: Any) -> Any:
+    copied = container.copy()
+    for place, value in copied.items() if isinstance(copied, dict) else enumerate(copied):
+        if isinstance(value, (dict, list)):
+            copied[place] = _copied(value)
+    return copied

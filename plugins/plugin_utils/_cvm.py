@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypedDict
@@ -149,6 +149,10 @@ class Cvm:
     def filterable(self) -> Filterable:
         """What filters are decided by, beside the core variables."""
         return self.read_filterable(self.fields)
+
+    def variables(self) -> tuple[tuple[str, ...], Iterable[Any]]:
+        """Return the names and values of the fields, then of the core variables, which hide fields of the same name."""
+        return (*self.fields, *self.core), (*self.fields.values(), *self.core.values())
 
     def value(self, name: str) -> Any:
         """Return the core variable of this name."""

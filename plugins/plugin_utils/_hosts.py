@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ansible import constants as C
 from ansible.inventory.group import to_safe_group_name
@@ -82,6 +82,7 @@ class VariableNames(dict[str, str | None]):
         self._prefix = prefix
         self._suffix = suffix
         self._has_unsafe = False
+        self._lists: dict[tuple[str, ...], list[str | None]] = {}
 
     def __missing__(self, name: str) -> str | None:
         final = f"{self._prefix}{name}{self._suffix}"
@@ -92,9 +93,16 @@ class VariableNames(dict[str, str | None]):
         self[name] = final if is_safe else None
         return self[name]
 
-    def unsafe(self, fields: Iterable[str]) -> list[str]:
-        """Return the fields whose name is not safe."""
-        return [name for name in fields if self[name] is None] if self._has_unsafe else []
+    def of(self, names: tuple[str, ...]) -> list[str | None]:
+        """Return the final name of each; a fleet has few different lists of names."""
+        finals = self._lists.get(names)
+        if finals is None:
+            finals = self._lists[names] = [self[name] for name in names]
+        return finals
+
+    def unsafe(self, cvm: Cvm) -> list[str]:
+        """Return the fields and core variables of a CVM whose names are not safe."""
+        return [name for name in {**cvm.fields, **cvm.core} if self[name] is None] if self._has_unsafe else []
 
     def without_affixes(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Return variables that have final names under the names that the fields had."""
@@ -111,15 +119,19 @@ _NAMES_OF_CORE = {"omit", *C.INTERNAL_STATIC_VARS}
 
 def host_variables(cvm: Cvm, names: VariableNames, marker: Marker) -> tuple[dict[str, Any], list[Diagnostic]]:
     """Return the variables of the CVM's host under their final names, and what they lack; its gateway variables are set."""
-    fields = {**cvm.fields, **cvm.core}
-    left_out = {names[name] or name: reason for name, reason in cvm.left_out.items() if names[name] or name not in fields}
+    left_out = {
+        names[name] or name: reason
+        for name, reason in cvm.left_out.items()
+        if names[name] or (name not in cvm.fields and name not in cvm.core)
+    }
     if cvm.is_marked:
-        fields.update(marker.mark({name: fields[name] for name in GATEWAY_VARIABLES}))
-        variables = {final: value for name, value in fields.items() if (final := names[name]) and final not in left_out}
+        variables = _marked_variables(cvm, names, marker)
+        for final in left_out:
+            variables.pop(final, None)
     else:
-        variables, found = marker.mark_variables(fields, names)
+        variables, found = marker.mark_variables({**cvm.fields, **cvm.core}, names)
         left_out.update(found)
-    unsafe = names.unsafe(fields)
+    unsafe = names.unsafe(cvm)
     left_out.update({name: CORE_KEY_LEFT_OUT for name in unsafe if name.startswith(CORE_KEY_PREFIX)})
     if not left_out and not unsafe:
         return variables, []
@@ -128,6 +140,19 @@ def host_variables(cvm: Cvm, names: VariableNames, marker: Marker) -> tuple[dict
         *(Diagnostic(Level.VERY_VERBOSE, text, subjects=(f"{name} of {cvm.label}",)) for name in unsafe if name not in left_out),
         *variables_left_out(left_out, cvm.label),
     ]
+
+
+def _marked_variables(cvm: Cvm, names: VariableNames, marker: Marker) -> dict[str, Any]:
+    """Return the variables of a CVM whose texts are marked, except those of its gateway variables, which are marked here."""
+    fields, values = cvm.variables()
+    variables = dict(zip(names.of(fields), values, strict=True))
+    instance_id = cvm.core["instance_id"]
+    for name in GATEWAY_VARIABLES:
+        value = cvm.value(name)
+        is_marked = name == "gateway_id" and value == instance_id  # nearly always
+        variables[names[name]] = instance_id if is_marked else marker.mark(value)
+    variables.pop(None, None)
+    return cast(dict[str, Any], variables)
 
 
 def variables_left_out(left_out: Mapping[str, str], label: object) -> list[Diagnostic]:

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from ansible.utils.unsafe_proxy import wrap_var
@@ -22,6 +23,7 @@ OVERRIDE_HEADER = "#jinja2:"  # at the start of a text it sets other delimiters 
 CORE_KEY_PREFIX = "__ansible_"  # an Ansible that reads --list treats an object with such a key as one of its own
 CORE_KEY_LEFT_OUT = f"Left out keys that begin with {CORE_KEY_PREFIX}, which Ansible reserves"
 MAX_REMEMBERED = 10_000  # marked texts; a text that repeats comes again soon, and most others never do
+TEXTS_AT_ONCE = 100  # few enough that most of the time none of them needs a closer look
 MAX_DEPTH = 64  # core walks variables by recursion on every output; far below its limit, far above any real response
 
 
@@ -36,6 +38,11 @@ class TemplateKeyError(UnpublishableError):
 def is_possible_template(text: str) -> bool:
     """Return whether any ansible-core could treat the text as a template, with whatever delimiters."""
     return "{" in text or "}" in text or ("#" in text and text.lstrip()[: len(OVERRIDE_HEADER)].lower() == OVERRIDE_HEADER)
+
+
+def is_plain_key(key: str) -> bool:
+    """Return whether the key of an object is published as it is, on every ansible-core."""
+    return key.isascii() and not is_possible_template(key) and not key.startswith(CORE_KEY_PREFIX)
 
 
 class _Keys(dict[Any, Any]):
@@ -124,6 +131,22 @@ class Marker:
         if isinstance(value, float) and not math.isfinite(value):
             return None  # 1e999 is JSON, but what core prints for it is not
         return value
+
+    def mark_scalars(self, values: Sequence[Any]) -> list[Any]:
+        """Return what :meth:`mark` returns for each value, with one look at many texts, of which most are plain.
+
+        :param values: texts without a mark, numbers and nulls
+        """
+        texts = [value for value in values if isinstance(value, str)]
+        parts = (texts[start : start + TEXTS_AT_ONCE] for start in range(0, len(texts), TEXTS_AT_ONCE))
+        marked = chain.from_iterable(map(self._mark_texts, parts))
+        return [next(marked) if isinstance(value, str) else self.mark(value) for value in values]
+
+    def _mark_texts(self, texts: Sequence[str]) -> Iterable[str]:
+        joined = "".join(texts)
+        if not joined.isascii() or any(sign in joined for sign in "{}#"):
+            return map(self._mark_text, texts)
+        return map(trust_as_template, texts) if trust_as_template else texts
 
     def _mark_dict(self, value: Mapping[Any, Any], depth: int, names: Mapping[Any, Any]) -> dict[Any, Any]:
         _refuse_depth(depth)

@@ -127,11 +127,12 @@ print(len(manager.hosts), sorted(loaded & {"requests", "urllib3", "ssl", "http",
     assert len(simulator.requests) == 1
 
 
+@pytest.mark.parametrize("form", [[], ["--yaml"]])
 def test_hit_of_the_real_command_is_told(
-    cached: dict[str, Any], simulator: Simulator, ansible_inventory: Callable[..., Completed]
+    cached: dict[str, Any], simulator: Simulator, ansible_inventory: Callable[..., Completed], form: list[str]
 ) -> None:
-    first = ansible_inventory(cached, "--list")
-    second = ansible_inventory(cached, "--list", "-v")
+    first = ansible_inventory(cached, "--list", *form)
+    second = ansible_inventory(cached, "--list", *form, "-v")
     assert second.stdout.endswith(first.stdout)
     assert squeeze(f"{simulator.url} (cache,") in second.said
     assert len(simulator.requests) == 1

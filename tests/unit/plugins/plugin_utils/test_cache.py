@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,12 +21,17 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIA
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._settings import Account
 from ansible_collections.phala.cloud.plugins.plugin_utils._version import COLLECTION_VERSION
+from ansible_collections.phala.cloud.tests.comparing import what_is_shown
 
 KEY = "phak_secret"
 URL = "https://phala.example.org/api/v1"
-CVM = {"vm_uuid": "u1", "status": "running", "name": "\ud800 {{ x }}"}
+CVM = {"vm_uuid": "u1", "status": "running", "name": "\N{SNOWMAN} {{ x }}"}
 APPS = [read_apps([{"app_id": "a" * 40, "cvms": [CVM]}], account="")[0], []]
 FLEET = StoredFleet(APPS, 1000, {}, [])
+
+
+def compared(fleet: StoredFleet) -> StoredFleet:
+    return replace(fleet, apps=what_is_shown(fleet.apps))
 
 
 def seal(**changes: Any) -> Seal:
@@ -36,7 +42,9 @@ def seal(**changes: Any) -> Seal:
 
 def test_signed_fleet_is_verified() -> None:
     fleet = StoredFleet(APPS, 1000.5, {"node": ["prod7"]}, ["a number was replaced"])
-    assert seal().verified(seal().signed(fleet)) == fleet
+    found = seal().verified(seal().signed(fleet))
+    assert found is not None
+    assert compared(found) == compared(fleet)
 
 
 @pytest.mark.parametrize(
@@ -122,9 +130,10 @@ class Store(dict[str, Any]):
         self.writes += 1
 
 
-def cache(store: Any, reported: list[Diagnostic], *accounts: Account) -> FleetCache:
+def cache(store: Any, reported: list[Diagnostic], *accounts: Account, **changes: Any) -> FleetCache:
     accounts = accounts or (Account("me", URL, KEY, ""),)
-    settings: Any = SimpleNamespace(accounts=accounts, queries=({},), api=SimpleNamespace(version="2026-01-21"))
+    api = SimpleNamespace(version="2026-01-21")
+    settings: Any = SimpleNamespace(**{"accounts": accounts, "queries": ({},), "excludes": (), "api": api, **changes})
     return FleetCache(store, settings, reported.append)
 
 
@@ -132,8 +141,28 @@ def test_saved_fleet_is_loaded_again() -> None:
     store, reported = Store(), list[Diagnostic]()
     assert cache(store, reported).load() is None
     cache(store, reported).save(FLEET)
-    assert cache(store, reported).load() == FLEET
+    loaded = cache(store, reported).load()
+    assert loaded is not None
+    assert compared(loaded) == compared(FLEET)
     assert (store.writes, reported) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_marked"),
+    [
+        ({}, True),
+        ({"queries": ({}, {"name": ("web",)})}, False),
+        ({"queries": ({}, {"os_type": ("dev",), "team": ("x",)})}, False),
+        ({"excludes": ({"region": ("a",)},)}, False),
+    ],
+)
+def test_texts_are_marked_at_once_unless_cvms_may_be_left_out(changes: dict[str, Any], *, is_marked: bool) -> None:
+    store = Store()
+    cache(store, [], **changes).save(FLEET)
+    loaded = cache(store, [], **changes).load()
+    assert loaded is not None
+    assert compared(loaded) == compared(FLEET)
+    assert [cvm.is_marked for app in loaded.apps[0] for cvm in app.cvms] == [is_marked]
 
 
 @pytest.mark.parametrize(

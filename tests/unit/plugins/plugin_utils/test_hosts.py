@@ -21,6 +21,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._hosts import (
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import MAX_DEPTH, Marker
+from ansible_collections.phala.cloud.tests.comparing import shape_and_marks
 
 DEEP: Any = "end"
 for _level in range(MAX_DEPTH):
@@ -91,15 +92,6 @@ def test_variables_are_the_same_when_they_were_marked_before(fields: dict[str, A
     (found, lacking), (found_marked, lacking_marked) = results
     assert shape_and_marks(found_marked) == shape_and_marks(found)
     assert sorted(lacking_marked, key=repr) == sorted(lacking, key=repr)
-
-
-def shape_and_marks(value: Any) -> Any:
-    """Return a value with the types of all that is in it, which show the marks of texts, in its order."""
-    if isinstance(value, dict):
-        return [(shape_and_marks(key), shape_and_marks(entry)) for key, entry in value.items()]
-    if isinstance(value, list):
-        return list(map(shape_and_marks, value))
-    return type(value), repr(value)
 
 
 @pytest.mark.parametrize(

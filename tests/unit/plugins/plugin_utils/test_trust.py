@@ -21,8 +21,10 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._trust import (
     MAX_DEPTH,
     Marker,
     UnpublishableError,
+    is_plain_key,
     is_possible_template,
 )
+from ansible_collections.phala.cloud.tests.comparing import shape_and_marks
 
 try:
     from ansible.template import is_trusted_as_template, trust_as_template
@@ -132,6 +134,26 @@ def test_marks_are_the_same_however_many_texts_there_are(monkeypatch: pytest.Mon
         again = marker.mark(texts)
         assert len(marker._marked) <= count
         assert [(text, type(text)) for text in again] == [(text, type(text)) for text in marked]
+
+
+@pytest.mark.parametrize("count", [1, 2, 100])
+@given(st.lists(st.none() | st.integers() | st.floats() | st.sampled_from([*HARMLESS, *SUSPECT, "\ud800"])))
+def test_many_scalars_are_marked_like_each_of_them(count: int, values: list[Any]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_trust, "TEXTS_AT_ONCE", count)
+        found = Marker().mark_scalars(values)
+    assert shape_and_marks(found) == shape_and_marks([Marker().mark(value) for value in values])
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        *((key, True) for key in ("", "a", "a-b c", "#", "a__ansible_")),
+        *((key, False) for key in ("\ud800", "{", "}", "#jinja2: x", "__ansible_", "__ansible_x")),
+    ],
+)
+def test_key_is_plain_where_every_core_publishes_it_as_it_is(key: str, *, expected: bool) -> None:
+    assert is_plain_key(key) is expected
 
 
 @pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"a": value}])
