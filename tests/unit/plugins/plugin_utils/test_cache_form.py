@@ -61,7 +61,7 @@ def test_what_apps_show_is_the_same_after_storing(raw: list[list[Any]], account:
     apps = [read_apps(of_query, account=account)[0] for of_query in raw]
     found = what_is_shown(stored(apps, marked=False))
     assert found == what_is_shown(apps)
-    assert repr(found) == repr(what_is_shown(apps))  # which tells 1 from True, and shows the order of fields
+    assert repr(found) == repr(what_is_shown(apps))  # where 1 is not True, and order counts
 
 
 @given(raw=APPS_OF_QUERIES, marked_before=st.booleans())
