@@ -179,13 +179,11 @@ def _marked(cvm: Cvm, marker: Marker) -> Cvm:
     """Return the CVM with its texts marked; what cannot be published stays as it is, because filters may depend on it."""
     if cvm.is_marked:
         return cvm
-    core, left_out = marker.mark_variables(cvm.core, {name: name for name in cvm.core})
-    fields, of_fields = marker.mark_variables(cvm.fields, {name: name for name in cvm.fields})
-    if left_out or of_fields:
-        left_out.update((name, reason) for name, reason in of_fields.items() if name not in cvm.core)
-        core, fields = {**cvm.core, **core}, {**cvm.fields, **fields}
-    of_core = cast(CoreVariables, core)
-    return Cvm(cvm.identity, of_core, fields, cvm.is_only_cvm, cvm.read_filterable, left_out=left_out, is_marked=True)
+    variables = {**cvm.fields, **cvm.core}
+    marked, left_out = marker.mark_variables(variables, {name: name for name in variables})
+    core = cast(CoreVariables, {name: marked.get(name, value) for name, value in cvm.core.items()})
+    fields = {name: value if name in core else marked.get(name, value) for name, value in cvm.fields.items()}
+    return Cvm(cvm.identity, core, fields, cvm.is_only_cvm, cvm.read_filterable, left_out=left_out, is_marked=True)
 
 
 def _no_cvm(entry: Raw, app: App) -> Diagnostic:

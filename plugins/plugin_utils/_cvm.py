@@ -133,8 +133,8 @@ class Cvm:
 
     ``fields`` is the API's own JSON object, ``is_only_cvm`` says that its app has no other CVM, and ``read_filterable`` returns
     what else filters are decided by; most sources have none, so that it is read only where it is needed. If ``is_marked``, the
-    texts of ``core`` and ``fields`` are marked, and ``left_out`` says why some of these or their keys are no host variables. The
-    gateway variables in ``core`` are set later, and never marked here.
+    texts of ``core`` and of the fields that it does not hide are marked, and ``left_out`` says why some of these or their keys
+    are no host variables. The gateway variables in ``core`` are set later, and never marked here.
     """
 
     identity: Identity

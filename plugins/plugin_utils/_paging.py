@@ -169,7 +169,7 @@ class _Fetch:
         self._workers = workers
         self._note = note
         self._marker = Marker()
-        self._repeated: list[tuple[AppList, int]] = []
+        self._unmarked: list[tuple[AppList, int]] = []
         self._has_filters = len(lists) > 1 or bool(lists[0].parameters)
         self._requests = 0
         self._retries = 0
@@ -235,25 +235,24 @@ class _Fetch:
                 yield app_list, number
 
     def _collect(self, numbers: Iterable[tuple[AppList, int]]) -> None:
-        self._repeated.clear()
         jobs = ((app_list, app_list.request(number)) for app_list, number in numbers)
         for (app_list, request), response in self._workers.run(self._get_page, jobs, while_idle=self._mark_page):
             page = read_page(response, request)
             app_list.add(request.number, page)
-            if page is request.known:
-                self._repeated.append((app_list, request.number))
+            self._unmarked.append((app_list, request.number))
             self._requests += 1 + len(response.retries)
             self._retries += len(response.retries)
             self._faults.update(dict.fromkeys(response.faults))
             self._report(app_list, request, response, page)
 
     def _mark_page(self) -> bool:
-        """Mark the texts of a page that two readings show; what remains is marked when its hosts are built."""
-        if not self._repeated:
-            return False
-        app_list, number = self._repeated.pop()
-        app_list.pages[number] = marked_page(app_list.pages[number], self._marker)
-        return True
+        """Mark the texts of a page, and return whether there was one; what remains is marked when its hosts are built."""
+        while self._unmarked:
+            app_list, number = self._unmarked.pop()
+            if page := app_list.pages.get(number):  # the next reading may have begun
+                app_list.pages[number] = marked_page(page, self._marker)
+                return True
+        return False
 
     def _get_page(self, job: tuple[AppList, Request]) -> Response:
         return get_page(self._client, job[1])

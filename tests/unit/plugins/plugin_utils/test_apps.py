@@ -299,6 +299,7 @@ def test_what_cannot_be_marked_decides_filters_and_is_no_host_variable() -> None
     assert (found.core["node"], found.filterable.node_names) == ("prod7", ("prod7", None))
 
 
-def test_field_that_a_core_variable_hides_is_not_left_out() -> None:
-    ((shown,), _forms) = read_apps([app({**NESTED, "app": TOO_DEEP})], account="me")
+@pytest.mark.parametrize("hidden", [TOO_DEEP, {"__ansible_x": 1}])
+def test_field_that_a_core_variable_hides_is_not_left_out(hidden: Any) -> None:
+    ((shown,), _forms) = read_apps([app({**NESTED, "app": hidden})], account="me")
     assert marked_app(shown, Marker()).cvms[0].left_out == {}
