@@ -24,7 +24,7 @@ NUMBER: Final = "i"  # the type of an array's numbers
 
 
 class _Form(NamedTuple):
-    """The names of a CVM's values, first of fields, then of core variables, and the places of containers among these values.
+    """The names of a CVM's values, first of fields, then of core variables, and the places of containers that are shared.
 
     ``flat`` are the places of those that hold scalars only.
     """
@@ -48,7 +48,8 @@ class _Numbers:
         self.forms: dict[_Form, int] = {}
         self.depth = 0
         self._scalar_numbers: dict[Hashable, int] = {}
-        self._nested: set[int] = set()
+        self._nested: set[int] = set()  # containers that hold others
+        self._shared: set[int] = set()  # containers that are in several places
 
     def of(self, value: Any, depth: int = 1) -> int:
         if isinstance(value, dict):
@@ -66,25 +67,38 @@ class _Numbers:
         return number
 
     def of_form(self, names: tuple[str, ...], row: Sequence[int]) -> int:
-        flat = tuple(place for place, number in enumerate(row) if number < 0 and number not in self._nested)
-        nested = tuple(place for place, number in enumerate(row) if number in self._nested)
+        """Return the number of a CVM's form; :meth:`find_holders` must have been called."""
+        places = [place for place, number in enumerate(row) if number in self._shared]
+        flat = tuple(place for place in places if row[place] not in self._nested)
+        nested = tuple(place for place in places if row[place] in self._nested)
         return self.forms.setdefault(_Form(names, flat, nested), len(self.forms))
+
+    def find_holders(self) -> None:
+        """Count those containers as shared, too, that hold a shared one."""
+        for row, number in self.rows.items():  # in which a container comes after those that it holds
+            if not self._shared.isdisjoint(row):
+                self._shared.add(number)
 
     def _of_container(self, layout: tuple[str, ...] | int, values: Iterable[Any], depth: int) -> int:
         self.depth = max(self.depth, depth)
         numbers = [self.of(value, depth + 1) for value in values]
         row = (self.layouts.setdefault(layout, len(self.layouts)), *numbers)
-        number = self.rows.setdefault(row, ~len(self.rows))
-        if min(numbers, default=0) < 0:
-            self._nested.add(number)
-        return number
+        if row in self.rows:
+            self._shared.add(self.rows[row])
+        elif min(numbers, default=0) < 0:
+            self._nested.add(~len(self.rows))
+        return self.rows.setdefault(row, ~len(self.rows))
 
 
 def pack(apps: Iterable[Iterable[ShownApp]]) -> tuple[dict[str, Any], bytes]:
     """Return what the apps of each query show as plain JSON, and the rows of all containers and CVMs."""
     numbers = _Numbers()
+    rows: list[_CvmRow] = []
+    packed_apps = [[_pack_app(app, numbers, rows) for app in of_query] for of_query in apps]
+    numbers.find_holders()
     of_cvms = array(NUMBER)
-    packed_apps = [[_pack_app(app, numbers, of_cvms) for app in of_query] for of_query in apps]
+    for row in rows:
+        of_cvms.extend((numbers.of_form(row.names, row.values), *row.identity, *row.values))
     keys = chain.from_iterable(layout for layout in numbers.layouts if isinstance(layout, tuple))
     packed = {
         "apps": packed_apps,
@@ -97,11 +111,19 @@ def pack(apps: Iterable[Iterable[ShownApp]]) -> tuple[dict[str, Any], bytes]:
     return packed, (array(NUMBER, chain.from_iterable(numbers.rows)) + of_cvms).tobytes()
 
 
-def _pack_app(app: ShownApp, numbers: _Numbers, of_cvms: array[int]) -> list[Any]:
+class _CvmRow(NamedTuple):
+    """The names of a CVM's values, and the numbers of its identity and of these values."""
+
+    names: tuple[str, ...]
+    identity: array[int]
+    values: array[int]
+
+
+def _pack_app(app: ShownApp, numbers: _Numbers, rows: list[_CvmRow]) -> list[Any]:
     for cvm in app.cvms:
+        values = (*cvm.fields.values(), *map(cvm.value, CORE_VARIABLES))
         names = (*cvm.fields, *CORE_VARIABLES)
-        row = [numbers.of(value) for value in (*cvm.fields.values(), *map(cvm.value, CORE_VARIABLES))]
-        of_cvms.extend((numbers.of_form(names, row), *map(numbers.of, cvm.identity), *row))
+        rows.append(_CvmRow(names, array(NUMBER, map(numbers.of, cvm.identity)), array(NUMBER, map(numbers.of, values))))
     cvms = [(cvm.is_only_cvm, cvm.left_out) for cvm in app.cvms]
     diagnostics = [list(diagnostic) for diagnostic in app.diagnostics]
     return [app.key, cvms, diagnostics, app.other_nodes]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, marked_app, read_apps
@@ -106,6 +106,16 @@ def test_stored_cvms_share_no_container(*, marked: bool) -> None:
     one, other = ({id(container) for value in of_cvm for container in containers_in(value)} for of_cvm in values)
     assert len(one) > 7
     assert one.isdisjoint(other)
+
+
+@given(raw=APPS_OF_QUERIES)
+@example(raw=[[{"app_id": "a", "cvms": [{"vm_uuid": "u1", "x": [["b"]]}, {"vm_uuid": "u2", "x": [["b"], 1]}]}]])
+@example(raw=[[{"app_id": "a", "cvms": [{"vm_uuid": "u1", "x": ["b"], "y": {"z": ["b"]}}]}]])
+def test_stored_cvms_hold_no_container_twice(raw: list[list[Any]]) -> None:
+    cvms = cvms_of(stored([read_apps(of_query, account="")[0] for of_query in raw]))
+    variables = [dict(zip(*cvm.variables(), strict=True)) for cvm in cvms]
+    found = [id(container) for of_cvm in variables for value in of_cvm.values() for container in containers_in(value)]
+    assert len(found) == len(set(found))
 
 
 DEEPEST: Any = "end"
