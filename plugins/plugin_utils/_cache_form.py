@@ -9,7 +9,7 @@ Most values of a fleet repeat, so this is a third as long as the JSON of the ser
 from __future__ import annotations
 
 from array import array
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple, cast
@@ -49,7 +49,7 @@ class _Numbers:
         self.depth = 0
         self._scalar_numbers: dict[Hashable, int] = {}
         self._nested: set[int] = set()  # containers that hold others
-        self._shared: set[int] = set()  # containers that are in several places
+        self._repeated: set[int] = set()  # containers that are in several places
 
     def of(self, value: Any, depth: int = 1) -> int:
         if isinstance(value, dict):
@@ -66,28 +66,41 @@ class _Numbers:
             self.scalars.append(value)
         return number
 
-    def of_form(self, names: tuple[str, ...], row: Sequence[int]) -> int:
-        """Return the number of a CVM's form; :meth:`find_holders` must have been called."""
-        places = [place for place, number in enumerate(row) if number in self._shared]
+    def of_form(self, names: tuple[str, ...], row: Sequence[int], shared: Container[int]) -> int:
+        """Return the number of a CVM's form; ``shared`` is what :meth:`shared` returns once all CVMs have their numbers."""
+        places = [place for place, number in enumerate(row) if number in shared]
         flat = tuple(place for place in places if row[place] not in self._nested)
         nested = tuple(place for place in places if row[place] in self._nested)
         return self.forms.setdefault(_Form(names, flat, nested), len(self.forms))
 
-    def find_holders(self) -> None:
-        """Count those containers as shared, too, that hold a shared one."""
+    def shared(self) -> set[int]:
+        """Return the containers that are in several places, and those that hold such a one."""
+        shared = self._repeated.copy()
         for row, number in self.rows.items():  # in which a container comes after those that it holds
-            if not self._shared.isdisjoint(row):
-                self._shared.add(number)
+            if not shared.isdisjoint(row):
+                shared.add(number)
+        return shared
 
     def _of_container(self, layout: tuple[str, ...] | int, values: Iterable[Any], depth: int) -> int:
         self.depth = max(self.depth, depth)
         numbers = [self.of(value, depth + 1) for value in values]
         row = (self.layouts.setdefault(layout, len(self.layouts)), *numbers)
-        if row in self.rows:
-            self._shared.add(self.rows[row])
-        elif min(numbers, default=0) < 0:
-            self._nested.add(~len(self.rows))
-        return self.rows.setdefault(row, ~len(self.rows))
+        number = self.rows.get(row)
+        if number is not None:
+            self._repeated.add(number)
+            return number
+        number = self.rows[row] = ~len(self.rows)
+        if min(numbers, default=0) < 0:
+            self._nested.add(number)
+        return number
+
+
+class _CvmRow(NamedTuple):
+    """The names of a CVM's values, and the numbers of its identity and of these values."""
+
+    names: tuple[str, ...]
+    identity: array[int]
+    values: array[int]
 
 
 def pack(apps: Iterable[Iterable[ShownApp]]) -> tuple[dict[str, Any], bytes]:
@@ -95,10 +108,10 @@ def pack(apps: Iterable[Iterable[ShownApp]]) -> tuple[dict[str, Any], bytes]:
     numbers = _Numbers()
     rows: list[_CvmRow] = []
     packed_apps = [[_pack_app(app, numbers, rows) for app in of_query] for of_query in apps]
-    numbers.find_holders()
+    shared = numbers.shared()
     of_cvms = array(NUMBER)
     for row in rows:
-        of_cvms.extend((numbers.of_form(row.names, row.values), *row.identity, *row.values))
+        of_cvms.extend((numbers.of_form(row.names, row.values, shared), *row.identity, *row.values))
     keys = chain.from_iterable(layout for layout in numbers.layouts if isinstance(layout, tuple))
     packed = {
         "apps": packed_apps,
@@ -109,14 +122,6 @@ def pack(apps: Iterable[Iterable[ShownApp]]) -> tuple[dict[str, Any], bytes]:
         "can_be_marked": numbers.depth < MAX_DEPTH and all(map(is_plain_key, keys)),
     }
     return packed, (array(NUMBER, chain.from_iterable(numbers.rows)) + of_cvms).tobytes()
-
-
-class _CvmRow(NamedTuple):
-    """The names of a CVM's values, and the numbers of its identity and of these values."""
-
-    names: tuple[str, ...]
-    identity: array[int]
-    values: array[int]
 
 
 def _pack_app(app: ShownApp, numbers: _Numbers, rows: list[_CvmRow]) -> list[Any]:

@@ -553,7 +553,8 @@ def test_notes_pages_and_readings() -> None:
 
 def test_counts_and_notes_retries() -> None:
     lines: list[str] = []
-    service = Service(lambda number, size: page_of(fleet(150), number, size), retries=("500 from it", "503 from it", "429"))
+    retries = ("500 from it", "503 from it", "429 from it")
+    service = Service(lambda number, size: page_of(fleet(150), number, size), retries=retries)
     fetched = fetch(service, note=lines.append)
     assert (fetched.requests, fetched.retries) == (2 * 2 * 4, 2 * 2 * 3)  # two pages, read twice
     assert lines[:2] == ["Tried again: 500 from it", "Tried again: 503 from it"]
