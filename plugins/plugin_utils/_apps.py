@@ -7,12 +7,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Sequence
-from dataclasses import replace
+from copy import copy
+from functools import cache
 from itertools import chain
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import bare_id
-from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, CoreVariables, Cvm, Filterable, Identity
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import (
+    CORE_VARIABLES,
+    IDENTIFIERS,
+    Cvm,
+    CvmRow,
+    Filterable,
+    Identity,
+)
 from ansible_collections.phala.cloud.plugins.plugin_utils._errors import SourceError
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import FILTERED_VARIABLES
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level, quoted
@@ -55,7 +63,7 @@ class ShownApp(NamedTuple):
     """What an app shows: its CVMs, what to report of it, and the names of nodes that only its other entries have."""
 
     key: AppKey
-    cvms: Sequence[Cvm]
+    cvms: list[Cvm]
     diagnostics: Sequence[Diagnostic]
     other_nodes: Sequence[Any]
 
@@ -124,7 +132,10 @@ def tell_apart(apps: Sequence[Sequence[ShownApp]]) -> list[list[ShownApp]]:
 
 
 def _without_only_cvm(app: ShownApp) -> ShownApp:
-    return app._replace(cvms=[replace(cvm, is_only_cvm=False) for cvm in app.cvms])
+    cvms = list(map(copy, app.cvms))
+    for cvm in cvms:
+        cvm.is_only_cvm = False
+    return app._replace(cvms=cvms)
 
 
 def read_apps(apps: Iterable[App], *, account: str) -> tuple[list[ShownApp], frozenset[Form]]:
@@ -170,20 +181,26 @@ def _form(cvm: Raw, shape: Shape, *, is_identified: bool) -> Form:
     return Form(is_identified, shape is SPARSE, named(cvm, "vm_uuid") if lacks_status else None)
 
 
-def marked_app(app: ShownApp, marker: Marker) -> ShownApp:
-    """Return the app with the texts of its CVMs marked."""
-    return app._replace(cvms=[_marked(cvm, marker) for cvm in app.cvms])
+def mark_app(app: ShownApp, marker: Marker) -> None:
+    """Mark the texts of the app's CVMs."""
+    app.cvms[:] = [_marked(cvm, marker) for cvm in app.cvms]
 
 
 def _marked(cvm: Cvm, marker: Marker) -> Cvm:
     """Return the CVM with its texts marked; what cannot be published stays as it is, because filters may depend on it."""
-    if cvm.is_marked:
-        return cvm
-    variables = {**cvm.fields, **cvm.core}
+    fields, core = cvm.fields, cvm.core
+    variables = {**fields, **core}
     marked, left_out = marker.mark_variables(variables, {name: name for name in variables})
-    core = cast(CoreVariables, {name: marked.get(name, value) for name, value in cvm.core.items()})
-    fields = {name: value if name in core else marked.get(name, value) for name, value in cvm.fields.items()}
-    return Cvm(cvm.identity, core, fields, cvm.is_only_cvm, cvm.read_filterable, left_out=left_out, is_marked=True)
+    row = [value if name in core else marked.get(name, value) for name, value in fields.items()]
+    row += [marked.get(name, value) for name, value in core.items()]
+    names = _row_names(tuple(fields))
+    return CvmRow(cvm.identity, names, row, cvm.is_only_cvm, cvm.read_filterable, left_out, is_marked=True)
+
+
+@cache
+def _row_names(fields: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the values of a row, of which a fleet has few different ones."""
+    return *fields, *CORE_VARIABLES
 
 
 def _no_cvm(entry: Raw, app: App) -> Diagnostic:

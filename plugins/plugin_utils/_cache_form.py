@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
-from functools import cached_property
 from itertools import chain, islice
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, read_filterable
-from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES, CoreVariables, Cvm, Identity
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CvmRow, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._plain_text import plain
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import MAX_DEPTH, Marker, is_plain_key
@@ -95,7 +94,7 @@ class _Numbers:
         return number
 
 
-class _CvmRow(NamedTuple):
+class _Row(NamedTuple):
     """The names of a CVM's values, and the numbers of its identity and of these values."""
 
     names: tuple[str, ...]
@@ -106,7 +105,7 @@ class _CvmRow(NamedTuple):
 def pack(apps: Iterable[Iterable[ShownApp]]) -> tuple[dict[str, Any], bytes]:
     """Return what the apps of each query show as plain JSON, and the rows of all containers and CVMs."""
     numbers = _Numbers()
-    rows: list[_CvmRow] = []
+    rows: list[_Row] = []
     packed_apps = [[_pack_app(app, numbers, rows) for app in of_query] for of_query in apps]
     shared = numbers.shared()
     of_cvms = array(NUMBER)
@@ -124,11 +123,10 @@ def pack(apps: Iterable[Iterable[ShownApp]]) -> tuple[dict[str, Any], bytes]:
     return packed, (array(NUMBER, chain.from_iterable(numbers.rows)) + of_cvms).tobytes()
 
 
-def _pack_app(app: ShownApp, numbers: _Numbers, rows: list[_CvmRow]) -> list[Any]:
+def _pack_app(app: ShownApp, numbers: _Numbers, rows: list[_Row]) -> list[Any]:
     for cvm in app.cvms:
-        values = (*cvm.fields.values(), *map(cvm.value, CORE_VARIABLES))
-        names = (*cvm.fields, *CORE_VARIABLES)
-        rows.append(_CvmRow(names, array(NUMBER, map(numbers.of, cvm.identity)), array(NUMBER, map(numbers.of, values))))
+        names, values = cvm.variables()
+        rows.append(_Row(names, array(NUMBER, map(numbers.of, cvm.identity)), array(NUMBER, map(numbers.of, values))))
     cvms = [(cvm.is_only_cvm, cvm.left_out) for cvm in app.cvms]
     diagnostics = [list(diagnostic) for diagnostic in app.diagnostics]
     return [app.key, cvms, diagnostics, app.other_nodes]
@@ -174,7 +172,7 @@ class _Reader:
             other_nodes,
         )
 
-    def _cvm(self, is_only_cvm: bool, left_out: Mapping[str, str]) -> Cvm:
+    def _cvm(self, is_only_cvm: bool, left_out: Mapping[str, str]) -> CvmRow:
         names, flat, nested = self._forms[next(self._numbers)]
         identity = Identity(*map(self._scalars.__getitem__, islice(self._numbers, len(Identity._fields))))
         row = list(islice(self._found, len(names)))
@@ -183,39 +181,7 @@ class _Reader:
             row[place] = row[place].copy()
         for place in nested:
             row[place] = _copied(row[place])
-        return StoredCvm(identity, names, row, is_only_cvm, left_out, is_marked=self._are_marked)
-
-
-class StoredCvm(Cvm):
-    """A CVM of the cache, whose fields become a dictionary only for the sources that filter by them."""
-
-    def __init__(
-        self,
-        identity: Identity,
-        names: tuple[str, ...],
-        row: Sequence[Any],
-        is_only_cvm: bool,
-        left_out: Mapping[str, str],
-        *,
-        is_marked: bool,
-    ) -> None:
-        self.identity = identity
-        self.core = cast(CoreVariables, dict(zip(CORE_VARIABLES, row[-len(CORE_VARIABLES) :], strict=True)))
-        self.is_only_cvm = is_only_cvm
-        self.read_filterable = read_filterable
-        self.left_out = left_out
-        self.is_marked = is_marked
-        self._names = names
-        self._row = row
-
-    @cached_property
-    def fields(self) -> Mapping[str, Any]:  # type: ignore[override]
-        """The fields of the API's JSON object."""
-        return dict(zip(self._names[: -len(CORE_VARIABLES)], self._row, strict=False))
-
-    def variables(self) -> tuple[tuple[str, ...], Sequence[Any]]:
-        """Return the names and values of the fields, then of the core variables, without the gateway variables."""
-        return self._names, self._row
+        return CvmRow(identity, names, row, is_only_cvm, read_filterable, left_out, is_marked=self._are_marked)
 
 
 def _copied(container: Any) -> Any:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict, cast
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import quoted
 
@@ -162,6 +162,42 @@ class Cvm:
     def label(self) -> Label:
         """The CVM as messages name it."""
         return Label(self.identity, self.core["name"])
+
+
+class CvmRow(Cvm):
+    """A CVM whose variables are a row, of which the fields become a dictionary only for the sources that filter by them.
+
+    :param names: of the values of the row: first fields, then :data:`CORE_VARIABLES`
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        names: tuple[str, ...],
+        row: Sequence[Any],
+        is_only_cvm: bool,
+        read_filterable: Callable[[Mapping[str, Any]], Filterable],
+        left_out: Mapping[str, str],
+        *,
+        is_marked: bool,
+    ) -> None:
+        self.identity = identity
+        self.core = cast(CoreVariables, dict(zip(CORE_VARIABLES, row[-len(CORE_VARIABLES) :], strict=True)))
+        self.is_only_cvm = is_only_cvm
+        self.read_filterable = read_filterable
+        self.left_out = left_out
+        self.is_marked = is_marked
+        self._names = names
+        self._row = row
+
+    @cached_property
+    def fields(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """The fields of the API's JSON object."""
+        return dict(zip(self._names[: -len(CORE_VARIABLES)], self._row, strict=False))
+
+    def variables(self) -> tuple[tuple[str, ...], Sequence[Any]]:
+        """Return the names and values of the fields, then of the core variables, without the gateway variables."""
+        return self._names, self._row
 
 
 class Label(NamedTuple):

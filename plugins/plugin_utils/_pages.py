@@ -15,11 +15,9 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
     ShownApp,
     app_fault,
     filter_states,
-    marked_app,
     read_apps,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import cut
-from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker
 
 Identity = tuple[str, str]  # an app's app_id and id
 
@@ -87,11 +85,6 @@ def read_page(response: Response, request: Request) -> Page:
         total=content["total"],
         page_count=content["total_pages"],
     )
-
-
-def marked_page(page: Page, marker: Marker) -> Page:
-    """Return the page with the texts of its CVMs marked."""
-    return page._replace(apps=[marked_app(app, marker) for app in page.apps])
 
 
 def _identify(app: Mapping[str, Any]) -> Identity:

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Response, UnavailableError
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import Form, ShownApp
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import Form, ShownApp, mark_app
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import parameters
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import counted
 from ansible_collections.phala.cloud.plugins.plugin_utils._pages import (
@@ -19,7 +19,6 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._pages import (
     Page,
     Request,
     get_page,
-    marked_page,
     read_page,
 )
 from ansible_collections.phala.cloud.plugins.plugin_utils._proof import (
@@ -40,6 +39,7 @@ Note = Callable[[str], None]
 
 MAX_READINGS = 6
 MAX_PAGES = 10_000  # of one query
+APPS_AT_ONCE = 10  # whose texts are marked in one step; few, so that a page which comes meanwhile waits for less than 1 ms
 BARREN_PAGES = 2  # pages without a new app, after which a reading requests no further page of the query
 
 
@@ -169,7 +169,7 @@ class _Fetch:
         self._workers = workers
         self._note = note
         self._marker = Marker()
-        self._unmarked: list[tuple[AppList, int]] = []
+        self._unmarked: list[ShownApp] = []
         self._has_filters = len(lists) > 1 or bool(lists[0].parameters)
         self._requests = 0
         self._retries = 0
@@ -236,23 +236,23 @@ class _Fetch:
 
     def _collect(self, numbers: Iterable[tuple[AppList, int]]) -> None:
         jobs = ((app_list, app_list.request(number)) for app_list, number in numbers)
-        for (app_list, request), response in self._workers.run(self._get_page, jobs, while_idle=self._mark_page):
+        for (app_list, request), response in self._workers.run(self._get_page, jobs, while_idle=self._mark_some):
             page = read_page(response, request)
             app_list.add(request.number, page)
-            self._unmarked.append((app_list, request.number))
+            if page is not request.known:
+                self._unmarked.extend(page.apps)
             self._requests += 1 + len(response.retries)
             self._retries += len(response.retries)
             self._faults.update(dict.fromkeys(response.faults))
             self._report(app_list, request, response, page)
 
-    def _mark_page(self) -> bool:
-        """Mark the texts of a page, and return whether there was one; what remains is marked when its hosts are built."""
-        while self._unmarked:
-            app_list, number = self._unmarked.pop()
-            if page := app_list.pages.get(number):  # the next reading may have begun
-                app_list.pages[number] = marked_page(page, self._marker)
-                return True
-        return False
+    def _mark_some(self) -> bool:
+        """Mark the texts of some apps, and return whether there were any; what remains is marked when its hosts are built."""
+        apps = self._unmarked[-APPS_AT_ONCE:]
+        del self._unmarked[-APPS_AT_ONCE:]
+        for app in apps:
+            mark_app(app, self._marker)
+        return bool(apps)
 
     def _get_page(self, job: tuple[AppList, Request]) -> Response:
         return get_page(self._client, job[1])

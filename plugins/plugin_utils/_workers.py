@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 THREAD_NAME = "phala.cloud request"
 IDLE_SECONDS = 0.01  # without a result, after which the calls wait for the network and not for the processor
+PAUSE_SECONDS = 0.001  # between two steps while idle, in which the calls can go on: Python runs one thread at a time
 
 
 class Workers:
@@ -91,7 +92,7 @@ def _next(results: queue.SimpleQueue[T], while_idle: Callable[[], bool]) -> T:
         except queue.Empty:
             if not while_idle():
                 return results.get()
-            seconds = 0.0
+            seconds = PAUSE_SECONDS
 
 
 def _call(work: Callable[[J], R], job: J, results: queue.SimpleQueue[Any]) -> Callable[[], None]:

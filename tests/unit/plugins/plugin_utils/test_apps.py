@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
     app_fault,
     app_key,
     filter_states,
-    marked_app,
+    mark_app,
     read_apps,
     read_filterable,
     refuse_unknown_shape,
@@ -26,6 +26,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm, Filterable, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import CORE_KEY_LEFT_OUT, MAX_DEPTH, Marker
+from ansible_collections.phala.cloud.tests.comparing import what_is_shown
 
 FLAT = {"vm_uuid": "u1", "app_id": "a1", "name": "web", "status": "running", "teepod_id": 7, "teepod_name": "prod7"}
 NESTED = {"id": "cvm_1", "name": "web", "status": "running", "resource": {}, "gateway": {}}
@@ -135,10 +136,14 @@ def test_only_cvm_of_its_app_is_known(cvms: list[Any], fields: dict[str, Any], *
     assert {cvm.is_only_cvm for cvm in read(app(*cvms, **fields))} == {alone}
 
 
-def test_apps_that_share_an_app_id_have_no_only_cvm() -> None:
+@pytest.mark.parametrize("is_marked", [False, True])
+def test_apps_that_share_an_app_id_have_no_only_cvm(*, is_marked: bool) -> None:
     other = app({**FLAT, "vm_uuid": "u2"}, id="prj_2", app_id="0xA1")
     for apps, alone in (([[app(FLAT)], [other]], False), ([[app(FLAT)], [app(FLAT)]], True)):
-        shown = tell_apart([read_apps(of_query, account="me")[0] for of_query in apps])
+        found = [read_apps(of_query, account="me")[0] for of_query in apps]
+        for each in chain.from_iterable(found if is_marked else ()):
+            mark_app(each, Marker())
+        shown = tell_apart(found)
         assert {cvm.is_only_cvm for of_query in shown for each in of_query for cvm in each.cvms} == {alone}
         assert shown[0][0].cvms[0].identity.account == "me"
 
@@ -279,22 +284,20 @@ for _level in range(MAX_DEPTH):
 
 def test_marked_app_shows_the_same() -> None:
     ((shown,), _forms) = read_apps([app({**NESTED, "text": "{{ x }}", "list": ["a", {"b": "c"}]})], account="me")
-    marked = marked_app(shown, Marker())
-    (cvm,) = marked.cvms
-    assert marked._replace(cvms=[replace(cvm, is_marked=False)]) == shown
-    assert (cvm.is_marked, cvm.left_out) == (True, {})
-    assert marked_app(marked, Marker()) == marked
+    before = what_is_shown([[shown]])
+    mark_app(shown, Marker())
+    assert what_is_shown([[shown]]) == before
+    assert [(cvm.is_marked, cvm.left_out) for cvm in shown.cvms] == [(True, {})]
 
 
 def test_what_cannot_be_marked_decides_filters_and_is_no_host_variable() -> None:
     info = {"name": "prod7", "deep": TOO_DEEP}
     cvm = {**NESTED, "node_info": info, "app": TOO_DEEP, "x": {"__ansible_y": 1}}
     ((shown,), _forms) = read_apps([app(cvm, deep=TOO_DEEP)], account="me")
-    marked = marked_app(shown, Marker())
-    (found,) = marked.cvms
+    mark_app(shown, Marker())
+    (found,) = shown.cvms
     reason = f"Left out variables that have more than {MAX_DEPTH} levels"
     assert found.left_out == {"node_info": reason, "app": reason, "__ansible_y": CORE_KEY_LEFT_OUT}
-    assert marked_app(marked, Marker()).cvms[0].left_out == found.left_out
     assert found.core["app"]["id"] == "prj_1"
     assert (found.core["node"], found.filterable.node_names) == ("prod7", ("prod7", None))
 
@@ -302,4 +305,5 @@ def test_what_cannot_be_marked_decides_filters_and_is_no_host_variable() -> None
 @pytest.mark.parametrize("hidden", [TOO_DEEP, {"__ansible_x": 1}])
 def test_field_that_a_core_variable_hides_is_not_left_out(hidden: Any) -> None:
     ((shown,), _forms) = read_apps([app({**NESTED, "app": hidden})], account="me")
-    assert marked_app(shown, Marker()).cvms[0].left_out == {}
+    mark_app(shown, Marker())
+    assert shown.cvms[0].left_out == {}

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, marked_app, read_apps
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, mark_app, read_apps
 from ansible_collections.phala.cloud.plugins.plugin_utils._cache_form import pack, unpack
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm
 from ansible_collections.phala.cloud.plugins.plugin_utils._hosts import VariableNames, host_variables
@@ -68,13 +69,18 @@ def test_what_apps_show_is_the_same_after_storing(raw: list[list[Any]], account:
 def test_hosts_are_the_same_after_storing(raw: list[list[Any]], *, marked_before: bool) -> None:
     apps = [read_apps(of_query, account="")[0] for of_query in raw]
     if marked_before:
-        apps = [[marked_app(app, Marker()) for app in of_query] for of_query in apps]
+        mark(apps)
     for cvm, found in zip(cvms_of(apps), cvms_of(stored(apps)), strict=True):
         assert (found.identity, found.is_only_cvm) == (cvm.identity, cvm.is_only_cvm)
         variables, lacking = host_variables(cvm, NAMES, Marker())
         variables_found, lacking_found = host_variables(found, NAMES, Marker())
         assert shape_and_marks(variables_found) == shape_and_marks(variables)
         assert sorted(lacking_found, key=repr) == sorted(lacking, key=repr)
+
+
+def mark(apps: list[list[ShownApp]]) -> None:
+    for app in chain.from_iterable(apps):
+        mark_app(app, Marker())
 
 
 def read(*cvms: dict[str, Any]) -> list[list[ShownApp]]:
@@ -145,7 +151,8 @@ def test_texts_are_marked_unless_that_would_leave_something_out(value: Any, *, i
 
 def test_what_was_left_out_while_marking_is_known_after_storing() -> None:
     cvm = {"vm_uuid": "u1", "deep": [DEEPEST], "x": {"__ansible_y": 1}}
-    apps = [[marked_app(app, Marker()) for app in of_query] for of_query in read(cvm)]
+    apps = read(cvm)
+    mark(apps)
     (found,) = cvms_of(stored(apps))
     assert found.left_out == {
         "deep": f"Left out variables that have more than {MAX_DEPTH} levels",

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, marked_app
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, mark_app
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES, Cvm, Filterable, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._hosts import (
     GroupNames,
@@ -85,8 +85,9 @@ OBJECTS = st.dictionaries(TEXTS, VALUES)
 )
 def test_variables_are_the_same_when_they_were_marked_before(fields: dict[str, Any], values: dict[str, Any]) -> None:
     app = ShownApp(("i1", "a1"), [cvm(fields, **values)], [], [])
+    mark_app(app, Marker())
     results = []
-    for made in (*app.cvms, *marked_app(app, Marker()).cvms):
+    for made in (cvm(fields, **values), *app.cvms):
         made.core["gateway_id"], made.core["gateway_port"] = "ab", 443
         results.append(host_variables(made, VariableNames("p_", ""), Marker()))
     (found, lacking), (found_marked, lacking_marked) = results

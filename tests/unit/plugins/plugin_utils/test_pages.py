@@ -10,8 +10,7 @@ import pytest
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Response
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import Form, filter_states, read_apps
-from ansible_collections.phala.cloud.plugins.plugin_utils._pages import Request, get_page, marked_page, read_page
-from ansible_collections.phala.cloud.plugins.plugin_utils._trust import Marker
+from ansible_collections.phala.cloud.plugins.plugin_utils._pages import Request, get_page, read_page
 
 CVM = {"vm_uuid": "v1", "name": "web", "status": "running"}
 APP = {"id": "i1", "app_id": "a1", "name": "web", "cvms": [CVM], "current_cvm": CVM}
@@ -51,13 +50,6 @@ def test_returns_apps_and_counts() -> None:
     shown, forms = read_apps([APP], account="me")
     assert (page.apps, page.identities, page.states) == (shown, (("a1", "i1"),), ())
     assert page.forms == forms == {Form(has_identifier=True, is_sparse=True, without_status=None)}
-
-
-def test_marked_page_differs_only_in_its_cvms() -> None:
-    _response, page = read(Client(CONTENT), REQUEST)
-    marked = marked_page(page, Marker())
-    assert [[cvm.is_marked for cvm in app.cvms] for app in marked.apps] == [[True]]
-    assert marked._replace(apps=page.apps) == page
 
 
 def test_returns_what_filters_use_if_asked() -> None:

@@ -21,6 +21,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, 
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp, read_apps
 from ansible_collections.phala.cloud.plugins.plugin_utils._pages import Page
 from ansible_collections.phala.cloud.plugins.plugin_utils._paging import MAX_PAGES, MAX_READINGS, FetchedApps, Filter, fetch_apps
+from ansible_collections.phala.cloud.tests.comparing import what_is_shown
 
 URL = "https://service.test/api/v1"
 RUNNING: Filter = {"status": ("running",)}
@@ -195,7 +196,7 @@ def test_pages_are_marked_while_the_service_is_slow() -> None:
 
     service = Service(respond)
     fetched = fetch(service, page_size=10)
-    assert fetched.apps == [shown(apps)]
+    assert what_is_shown(fetched.apps) == what_is_shown([shown(apps)])
     assert [cvm.is_marked for app in fetched.apps[0] for cvm in app.cvms] == [True] * 20 + [False] * 10
 
 

@@ -217,6 +217,19 @@ def test_result_ends_the_work_while_idle() -> None:
         assert len(done) > 5
 
 
+def test_pauses_between_the_steps_of_the_work_while_idle() -> None:
+    done: list[int] = []
+
+    def while_idle() -> bool:
+        done.append(1)
+        return True
+
+    started = time.perf_counter()
+    with Workers(1) as workers:
+        list(workers.run(lambda _job: time.sleep(0.05), range(1), while_idle=while_idle))
+    assert 0 < len(done) <= (time.perf_counter() - started) / _workers.PAUSE_SECONDS
+
+
 def test_does_not_count_as_idle_while_results_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_workers, "IDLE_SECONDS", 5.0)
     with Workers(2) as workers:
