@@ -34,8 +34,9 @@ def publish(inventory: Any, built: Built) -> None:
     _add_groups(inventory, built)
     if built.gateway:
         run.gateways.setdefault(built.gateway.name, built.path)
+    groups, hosts = inventory.groups, inventory.hosts  # looked up once, because core wraps the inventory since 2.19
     for host in consumed(built.hosts):
-        is_new = host.name not in inventory.hosts
+        is_new = host.name not in hosts
         inventory.add_host(host.name, built.group)
         scope = built.scopes[host.identity.account]
         listed = run.cvms.get(host.name)
@@ -44,7 +45,7 @@ def publish(inventory: Any, built: Built) -> None:
         else:
             run.add(Listed(host.name, built.path, scope, host.identity, host.shared, host.own_connection))
         # Since 2.19 set_variable() copies and inspects each value, which are JSON's own types here.
-        target = inventory.hosts[host.name]
+        target = hosts[host.name]
         if is_new:  # the dictionary becomes core's, instead of a copy; none of its names is one of core's own
             host.variables.update(target.vars)
             target.vars = host.variables
@@ -55,7 +56,7 @@ def publish(inventory: Any, built: Built) -> None:
             inventory.set_variable(host.name, name, value)
         # add_child() would search all names for the host, and format a line for each of its groups.
         for group in host.groups:
-            inventory.groups[group].add_host(target)
+            groups[group].add_host(target)
     for parent, group in built.families:
         if parent is not None:
             inventory.add_child(parent, group)
