@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--port", type=int, default=0, help="0 chooses a free port (default)")
     options.add_argument("--cvms", type=int, default=12, help="number of live CVMs in the fleet")
     options.add_argument("--api-key", default=FAKE_KEY, help="the key to accept (%(default)s)")
-    options.add_argument("--delay", type=float, default=0.0, help="seconds before each response")
+    options.add_argument("--delay", type=float, default=0.0, help="seconds that each response takes, with the work for it")
     options.add_argument("--prerender", action="store_true", help="render all apps first, for benchmarks")
     return options
 

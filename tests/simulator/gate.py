@@ -39,14 +39,16 @@ class Gate:
             return
         wire = Wire(scope, receive)
         fault, turn = self._service.rules.next(request) or (None, 0)
-        if not await _still_there(wire, after=self._delay(fault)):
-            return
+        time_to_respond = asyncio.get_running_loop().time() + self._delay(fault)
         occasion = Occasion(request_id=request.id, page=request.page, turn=turn)
         if isinstance(fault, Answer):
             status, headers, pieces = fault.answer(occasion)
-            await self._send(send, Stream(status, {"x-request-id": occasion.request_id, **headers}, pieces))
+            if await _still_there(wire, until=time_to_respond):
+                await self._send(send, Stream(status, {"x-request-id": occasion.request_id, **headers}, pieces))
             return
         reply = _altered(await self._ask(scope, receive, fault, request_id=request.id), fault, occasion)
+        if not await _still_there(wire, until=time_to_respond):
+            return
         if isinstance(fault, Disturbance):
             await fault.play(wire, _dated(reply))
         else:
@@ -88,12 +90,13 @@ class Gate:
         )
 
 
-async def _still_there(wire: Wire, *, after: float) -> bool:
-    """Wait, and return whether the client is still connected."""
-    if after <= 0:
+async def _still_there(wire: Wire, *, until: float) -> bool:
+    """Wait until a time of the event loop's clock, and return whether the client is still connected."""
+    seconds = until - asyncio.get_running_loop().time()
+    if seconds <= 0:
         return True
     try:
-        await asyncio.wait_for(wire.gone(), timeout=after)
+        await asyncio.wait_for(wire.gone(), timeout=seconds)
     except asyncio.TimeoutError:
         return True
     return False

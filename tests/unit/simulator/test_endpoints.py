@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -143,6 +144,18 @@ def test_many_requests_are_delayed_side_by_side(simulator: Simulator) -> None:
         thread.join()
     assert 0.2 <= time.monotonic() - start < 1.0
     assert simulator.peak == 8
+
+
+def test_work_for_a_delayed_response_is_done_at_once(simulator: Simulator) -> None:
+    simulator.delay = 0.2
+    headers = {"X-API-Key": simulator.api_key}
+    with ThreadPoolExecutor(1) as pool:
+        response = pool.submit(requests.get, f"{simulator.url}/apps", headers=headers, timeout=5)
+        while not simulator.requests:
+            time.sleep(0.001)
+        time.sleep(0.05)
+        simulator.fleet = []
+    assert response.result().json()["total"] > 0
 
 
 def test_what_is_no_app_is_served_as_it_is() -> None:
