@@ -216,9 +216,9 @@ def _refuse_second(cvm: Cvm, query_number: int, selection: Selection) -> None:
             continue
         is_same = other.identity == cvm.identity and app_key(other.core["app"]) == app_key(cvm.core["app"])
         if number == query_number or not is_same:
+            one, another = sorted(map(_placed, (other, cvm)))  # whichever comes first in the response
             raise AmbiguousError(
-                f"two CVMs have the {kind} {quoted(value)}: {_placed(other)} and {_placed(cvm)}. Leave one of them out with"
-                " exclude_filters."
+                f"two CVMs have the {kind} {quoted(value)}: {one} and {another}. Leave one of them out with exclude_filters."
             )
 
 

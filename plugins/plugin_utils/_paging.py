@@ -44,7 +44,7 @@ BARREN_PAGES = 2  # pages without a new app, after which a reading requests no f
 
 
 class FetchedApps(NamedTuple):
-    """Per query its apps, each once and in a fixed order, what it took to fetch them, and what was replaced in them.
+    """Per query its apps, each once and in the order of the pages, what it took to fetch them, and what was replaced in them.
 
     ``forms`` are those of all entries of CVMs.
     """
@@ -151,13 +151,13 @@ class AppList:
                 )
 
     def take(self, identities: Collection[Identity]) -> list[ShownApp]:
-        """Return these apps in the order of their identities, and forget the pages."""
+        """Return these apps in the order of the pages, in which they are together in memory, and forget the pages."""
         apps: dict[Identity, ShownApp] = {}
         for _number, page in sorted(self.pages.items()):
             apps.update(zip(page.identities, page.apps, strict=True))
         self.pages.clear()
         self._older_pages.clear()
-        return [apps[identity] for identity in sorted(identities)]
+        return [app for identity, app in apps.items() if identity in identities]
 
 
 class _Fetch:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.phala.cloud.tests.loading import Loaded
-from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator
+from ansible_collections.phala.cloud.tests.simulator import App, Cvm, Simulator, make_fleet
 from ansible_collections.phala.cloud.tests.simulator.faults import (
     EMPTY_PAGE,
     Delay,
@@ -22,7 +22,6 @@ from ansible_collections.phala.cloud.tests.simulator.faults import (
     Repeat,
     Replace,
     Reset,
-    Reverse,
     Status,
 )
 
@@ -167,10 +166,23 @@ def shown(value: Any) -> Any:
 
 
 def test_result_does_not_depend_on_the_order_of_apps(simulator: Simulator, inventory: Callable[..., Loaded]) -> None:
-    simulator.fleet = fleet_of(9)
-    expected = inventory({"page_size": 2})
-    simulator.misbehave(Reverse(), times=None)
-    assert list(inventory({"page_size": 2}).hosts.items()) == list(expected.hosts.items())
+    simulator.fleet = make_fleet(cvms=60)
+    options = {
+        "page_size": 10,
+        "group_by": ["status", "region", "node", "app", "os_type", "team"],
+        "keyed_groups": [{"key": "phala_app.name", "parent_group": "apps"}],
+    }
+    expected = inventory(options)
+    simulator.fleet = simulator.fleet[::-1]
+    found = inventory(options)
+    assert list(found.hosts.items()) == list(expected.hosts.items())
+    assert members(found) == members(expected)
+    assert len(members(found)) > 60
+
+
+def members(loaded: Loaded) -> list[tuple[str, list[str]]]:
+    """Return the groups and their hosts, in the order in which Ansible has them."""
+    return [(name, [host.name for host in group.get_hosts()]) for name, group in loaded.manager.groups.items()]
 
 
 def test_two_cvms_of_one_vm_uuid_fail_the_source_whichever_comes_first(simulator: Simulator, refusal: Callable[..., str]) -> None:

@@ -94,7 +94,7 @@ TWIN = {**FLAT, "name": "twin"}
     ids=["two apps", "one app", "one identity", "instance id"],
 )
 def test_two_cvms_of_one_identifier_fail_unless_one_is_excluded(apps: list[Any]) -> None:
-    with pytest.raises(AmbiguousError, match=r"'web' of app 'a1' and 'twin' of app 'a1'\. Leave .* with exclude_filters\.$"):
+    with pytest.raises(AmbiguousError, match=r"'twin' of app 'a1' and 'web' of app 'a1'\. Leave .* with exclude_filters\.$"):
         select(*apps)
     twin_excluded = [
         {**raw, "cvms": [{**cvm, "status": "x" if cvm["name"] == "twin" else "y"} for cvm in raw["cvms"]]} for raw in apps
@@ -243,7 +243,7 @@ def test_accounts_may_share_the_id_of_an_app_but_no_cvm() -> None:
     with pytest.raises(AmbiguousError) as caught:
         select_all({"a": [app(FLAT)], "": [], "b": [app({**NESTED, "vm_uuid": "u1", "name": None}, app_id="a2")]})
     assert str(caught.value) == (
-        "two CVMs have the vm_uuid 'u1': 'web' of app 'a1' in account 'a' and '' of app 'a2' in account 'b'. Leave one of them"
+        "two CVMs have the vm_uuid 'u1': '' of app 'a2' in account 'b' and 'web' of app 'a1' in account 'a'. Leave one of them"
         " out with exclude_filters."
     )
 

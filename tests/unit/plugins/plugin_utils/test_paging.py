@@ -215,11 +215,14 @@ def test_requests_as_many_pages_at_once_as_allowed(concurrency: int) -> None:
     assert service.most_running == concurrency
 
 
-def test_order_of_apps_depends_on_neither_pages_nor_queries() -> None:
-    forwards, backwards = fleet(30), fleet(30)[::-1]
-    one = fetch(Service(lambda number, size: page_of(forwards, number, size)), page_size=7)
-    other = fetch(Service(lambda number, size: page_of(backwards, number, size)), page_size=10)
-    assert one.apps == other.apps == [shown(forwards)]
+def test_apps_are_in_the_order_of_the_pages() -> None:
+    apps = fleet(30)[::-1]
+
+    def respond(number: int, size: int) -> Content:
+        time.sleep(0.05 * (number == 2))
+        return page_of(apps, number, size)
+
+    assert ids(fetch(Service(respond), page_size=10).apps[0]) == ids(shown(apps))
 
 
 def test_of_two_copies_of_an_app_the_later_page_counts() -> None:
@@ -404,7 +407,7 @@ def test_reads_again_if_an_app_was_replaced_between_two_pages() -> None:
     """All counts stay the same, and 1.0.0 missed the app in the middle."""
     service = ChangingService(fleet(3), lambda service, request: replace_last(service) if request == 2 else None)
     fetched = fetch(service, RUNNING, page_size=2, concurrency=1)
-    assert ids(fetched.apps[0]) == ["a00000", "a00001", "a01002"]
+    assert sorted(ids(fetched.apps[0])) == ["a00000", "a00001", "a01002"]
     assert (fetched.readings, fetched.requests) == (3, 6)
 
 
@@ -445,7 +448,7 @@ def test_pages_that_were_requested_before_the_first_page_came_are_requested_agai
 ) -> None:
     service = ChangingService(fleet(apps), lambda service, request: create(service) if request == 3 else None)
     fetched = fetch(service, query, page_size=2, concurrency=8)
-    assert ids(fetched.apps[0]) == [*(f"a{number:05}" for number in range(apps)), "a01003"]
+    assert sorted(ids(fetched.apps[0])) == [*(f"a{number:05}" for number in range(apps)), "a01003"]
     log = iter(service.log)
     assert [sorted(islice(log, len(batch))) for batch in batches] == batches
     assert (fetched.readings, fetched.requests) == (3 if query else 2, len(service.log))
