@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from copy import copy
-from functools import cache
+from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -197,7 +197,7 @@ def _marked(cvm: Cvm, marker: Marker) -> Cvm:
     return CvmRow(cvm.identity, names, row, cvm.is_only_cvm, cvm.read_filterable, left_out, is_marked=True)
 
 
-@cache
+@lru_cache(maxsize=100)
 def _row_names(fields: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of the values of a row, of which a fleet has few different ones."""
     return *fields, *CORE_VARIABLES

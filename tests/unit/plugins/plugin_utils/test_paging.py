@@ -200,6 +200,21 @@ def test_pages_are_marked_while_the_service_is_slow() -> None:
     assert [cvm.is_marked for app in fetched.apps[0] for cvm in app.cvms] == [True] * 20 + [False] * 10
 
 
+def test_marks_an_unchanged_page_only_once() -> None:
+    """A second time, nothing would be known of the key that the first time left out."""
+    apps = fleet(9)
+    for raw in apps:
+        raw["cvms"][0]["x"] = {"__ansible_y": 1}
+
+    def respond(number: int, size: int) -> Content:
+        time.sleep(0.05 * (number == 3))
+        return page_of(apps, number, size)
+
+    fetched = fetch(Service(respond), page_size=3)
+    cvms = [cvm for found in fetched.apps[0] for cvm in found.cvms]
+    assert [set(cvm.left_out) for cvm in cvms if cvm.is_marked] == [{"__ansible_y"}] * 9
+
+
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_requests_as_many_pages_at_once_as_allowed(concurrency: int) -> None:
     apps = fleet(70)
