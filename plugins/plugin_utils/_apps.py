@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Sequence
-from copy import copy
 from functools import lru_cache
-from itertools import chain
 from typing import Any, NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import bare_id
@@ -123,19 +121,14 @@ def filter_states(app: ShownApp) -> frozenset[Hashable]:
     )
 
 
-def tell_apart(apps: Sequence[Sequence[ShownApp]]) -> list[list[ShownApp]]:
-    """Return the apps of each query of an account, where no CVM counts as the only one of an app id that several apps have."""
-    sharers = Counter(bare_id(app_id) for _id, app_id in {app.key for app in chain.from_iterable(apps)})
-    if len(sharers) == sharers.total():
-        return [list(of_query) for of_query in apps]
-    return [[_without_only_cvm(app) if sharers[bare_id(app.key[1])] > 1 else app for app in of_query] for of_query in apps]
-
-
-def _without_only_cvm(app: ShownApp) -> ShownApp:
-    cvms = list(map(copy, app.cvms))
-    for cvm in cvms:
-        cvm.is_only_cvm = False
-    return app._replace(cvms=cvms)
+def tell_apart(apps: Iterable[ShownApp]) -> None:
+    """Let no CVM of an account's apps count as the only one of an app id that several of them have."""
+    found = list(apps)
+    sharers = Counter(bare_id(app_id) for _id, app_id in {app.key for app in found})
+    for app in found:
+        if sharers[bare_id(app.key[1])] > 1:
+            for cvm in app.cvms:
+                cvm.is_only_cvm = False
 
 
 def read_apps(apps: Iterable[App], *, account: str) -> tuple[list[ShownApp], frozenset[Form]]:

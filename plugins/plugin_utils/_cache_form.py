@@ -94,12 +94,7 @@ class _Numbers:
         return number
 
 
-class _Row(NamedTuple):
-    """The names of a CVM's values, and the numbers of its identity and of these values."""
-
-    names: tuple[str, ...]
-    identity: array[int]
-    values: array[int]
+_Row = tuple[tuple[str, ...], "array[int]", "array[int]"]  # the names of a CVM's values, the numbers of its identity and of these
 
 
 def pack(apps: Iterable[Iterable[ShownApp]]) -> tuple[dict[str, Any], bytes]:
@@ -109,8 +104,8 @@ def pack(apps: Iterable[Iterable[ShownApp]]) -> tuple[dict[str, Any], bytes]:
     packed_apps = [[_pack_app(app, numbers, rows) for app in of_query] for of_query in apps]
     shared = numbers.shared()
     of_cvms = array(NUMBER)
-    for row in rows:
-        of_cvms.extend((numbers.of_form(row.names, row.values, shared), *row.identity, *row.values))
+    for names, identity, values in rows:
+        of_cvms.extend((numbers.of_form(names, values, shared), *identity, *values))
     keys = chain.from_iterable(layout for layout in numbers.layouts if isinstance(layout, tuple))
     packed = {
         "apps": packed_apps,
@@ -126,7 +121,7 @@ def pack(apps: Iterable[Iterable[ShownApp]]) -> tuple[dict[str, Any], bytes]:
 def _pack_app(app: ShownApp, numbers: _Numbers, rows: list[_Row]) -> list[Any]:
     for cvm in app.cvms:
         names, values = cvm.variables()
-        rows.append(_Row(names, array(NUMBER, map(numbers.of, cvm.identity)), array(NUMBER, map(numbers.of, values))))
+        rows.append((names, array(NUMBER, map(numbers.of, cvm.identity)), array(NUMBER, map(numbers.of, values))))
     cvms = [(cvm.is_only_cvm, cvm.left_out) for cvm in app.cvms]
     diagnostics = [list(diagnostic) for diagnostic in app.diagnostics]
     return [app.key, cvms, diagnostics, app.other_nodes]

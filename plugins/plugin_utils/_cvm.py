@@ -143,7 +143,7 @@ class Cvm:
     is_only_cvm: bool
     read_filterable: Callable[[Mapping[str, Any]], Filterable]
     left_out: Mapping[str, str] = field(default_factory=dict)
-    is_marked: bool = field(default=False, compare=False)
+    is_marked: bool = False
 
     @cached_property
     def filterable(self) -> Filterable:

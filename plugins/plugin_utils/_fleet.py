@@ -176,10 +176,10 @@ def _fetch_account(account: Account, settings: Settings, report: Report, known: 
             note=lambda line: report(Diagnostic(Level.VERY_VERBOSE, line)),
         )
         refuse_unknown_shape(fetched.forms, f"{name}{account.url}")
-        apps = tell_apart(fetched.apps)
-        if account.url not in known and _must_ask_for_options(settings, apps):
+        tell_apart(chain.from_iterable(fetched.apps))
+        if account.url not in known and _must_ask_for_options(settings, fetched.apps):
             known[account.url] = fetch_filter_options(client)
     seconds = time.monotonic() - started
     retries = f", {counted(fetched.retries, 'retry', 'retries')}" if fetched.retries else ""
     origin = f"{name}{account.url} ({counted(fetched.requests, 'request')}{retries}, {seconds:.2f} s)"
-    return Fleet(apps, _count(apps), origin, {}, [f"{name}{fault}" for fault in fetched.faults])
+    return Fleet(fetched.apps, _count(fetched.apps), origin, {}, [f"{name}{fault}" for fault in fetched.faults])

@@ -10,13 +10,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Response
-from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
-    Form,
-    ShownApp,
-    app_fault,
-    filter_states,
-    read_apps,
-)
+from ansible_collections.phala.cloud.plugins.plugin_utils._apps import Form, ShownApp, app_fault, filter_states, read_apps
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import cut
 
 Identity = tuple[str, str]  # an app's app_id and id

@@ -13,14 +13,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, 
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import Form, ShownApp, mark_app
 from ansible_collections.phala.cloud.plugins.plugin_utils._filters import parameters
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import counted
-from ansible_collections.phala.cloud.plugins.plugin_utils._pages import (
-    PATH,
-    Identity,
-    Page,
-    Request,
-    get_page,
-    read_page,
-)
+from ansible_collections.phala.cloud.plugins.plugin_utils._pages import PATH, Identity, Page, Request, get_page, read_page
 from ansible_collections.phala.cloud.plugins.plugin_utils._proof import (
     Reading,
     count_pages,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,7 +34,9 @@ def app(*cvms: Any, **fields: Any) -> dict[str, Any]:
 
 
 def shown(*of_queries: Sequence[Any]) -> list[list[ShownApp]]:
-    return tell_apart([read_apps(apps, account="")[0] for apps in of_queries])
+    found = [read_apps(apps, account="")[0] for apps in of_queries]
+    tell_apart(chain.from_iterable(found))
+    return found
 
 
 def select(*apps: Any, excludes: Sequence[Any] = (), **query: tuple[str, ...]) -> tuple[list[Cvm], list[Diagnostic]]:

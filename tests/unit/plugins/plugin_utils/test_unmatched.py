@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -31,7 +32,9 @@ def cvm(name: str, **fields: Any) -> dict[str, Any]:
 
 
 def shown(*of_queries: Sequence[Any]) -> list[list[ShownApp]]:
-    return tell_apart([read_apps(apps, account="")[0] for apps in of_queries])
+    found = [read_apps(apps, account="")[0] for apps in of_queries]
+    tell_apart(chain.from_iterable(found))
+    return found
 
 
 def app(*cvms: dict[str, Any]) -> dict[str, Any]:
