@@ -26,7 +26,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._apps import (
 from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import IDENTIFIERS, Cvm, Filterable, Identity
 from ansible_collections.phala.cloud.plugins.plugin_utils._messages import Diagnostic, Level
 from ansible_collections.phala.cloud.plugins.plugin_utils._trust import CORE_KEY_LEFT_OUT, MAX_DEPTH, Marker
-from ansible_collections.phala.cloud.tests.comparing import what_is_shown
+from ansible_collections.phala.cloud.tests.comparing import shape_and_marks, what_is_shown
 
 FLAT = {"vm_uuid": "u1", "app_id": "a1", "name": "web", "status": "running", "teepod_id": 7, "teepod_name": "prod7"}
 NESTED = {"id": "cvm_1", "name": "web", "status": "running", "resource": {}, "gateway": {}}
@@ -287,6 +287,17 @@ def test_marked_app_shows_the_same() -> None:
     mark_app(shown, Marker())
     assert what_is_shown([[shown]]) == before
     assert [(cvm.is_marked, cvm.left_out) for cvm in shown.cvms] == [(True, {})]
+
+
+def test_marks_the_fields_that_no_core_variable_hides_and_the_core_variables() -> None:
+    texts = {"name": ["{{ a }}", "a"], "text": ["{{ b }}", "b"]}  # one of each pair gets a mark, depending on the ansible-core
+    ((shown,), _forms) = read_apps([app({**NESTED, **texts})], account="me")
+    mark_app(shown, Marker())
+    (cvm,) = shown.cvms
+    marked = Marker().mark(texts)
+    assert shape_and_marks(cvm.fields["text"]) == shape_and_marks(marked["text"]) != shape_and_marks(texts["text"])
+    assert shape_and_marks(cvm.core["name"]) == shape_and_marks(marked["name"])
+    assert shape_and_marks(cvm.fields["name"]) == shape_and_marks(texts["name"])
 
 
 def test_what_cannot_be_marked_decides_filters_and_is_no_host_variable() -> None:

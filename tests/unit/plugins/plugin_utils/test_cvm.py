@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import Cvm, Filterable, Identity
+from ansible_collections.phala.cloud.plugins.plugin_utils._cvm import CORE_VARIABLES, Cvm, CvmRow, Filterable, Identity
 
 
 def cvm(identity: Identity, **core: Any) -> Cvm:
@@ -49,6 +49,19 @@ def test_digits_are_those_of_the_identifier_then_of_a_hash(identity: Identity, r
 
 def test_digits_of_any_text_can_be_made() -> None:
     assert len(Identity("\ud800", None, None, "c1").digits(96)) == 64
+
+
+def test_row_is_the_cvm_whose_values_it_has() -> None:
+    identity = Identity("", "u1", None, None)
+    core: Any = {name: f"its {name}" for name in CORE_VARIABLES}
+    made = cvm(identity, **core)
+    names, values = made.variables()
+    row = CvmRow(identity, names, list(values), False, made.read_filterable, {"b": "a reason"}, is_marked=True)
+    assert (row.identity, row.core) == (identity, core)
+    assert row.fields == {"a": 1}
+    assert (row.is_only_cvm, row.left_out, row.is_marked) == (False, {"b": "a reason"}, True)
+    assert row.variables() == (("a", *CORE_VARIABLES), [1, *core.values()])
+    assert row.filterable == made.filterable
 
 
 def test_cvm_reads_what_filters_need_once() -> None:
