@@ -265,7 +265,8 @@ def _named(drafts: Sequence[Draft], families: Families, tools: Tools) -> tuple[d
         constructed = {group for record in records.values() for group in record.all_groups()}
         own = {name for identity, name in names.items() if identity not in fixed}
         if constructed.isdisjoint(own):
-            tools.diagnostics.extend(renamed_hosts(wanted, names, taken, {draft.identity: draft.app for draft in drafts}))
+            apps = {draft.identity: draft.app for draft in drafts}
+            tools.diagnostics.extend(renamed_hosts(wanted, names, taken, apps))
             tools.diagnostics.extend(listed_elsewhere(wanted, names, before.hosts))
             return names, records
         groups |= constructed
