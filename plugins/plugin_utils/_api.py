@@ -26,7 +26,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._masking import maskin
 from ansible_collections.phala.cloud.plugins.plugin_utils._network_errors import network_error, too_slow
 from ansible_collections.phala.cloud.plugins.plugin_utils._patience import NOTICE_SECONDS, Notice, Pace, Tries, jitter
 from ansible_collections.phala.cloud.plugins.plugin_utils._refusals import refusal
-from ansible_collections.phala.cloud.plugins.plugin_utils._responses import TooSlowError, parse_json, read_body
+from ansible_collections.phala.cloud.plugins.plugin_utils._responses import TooSlowError, parse_json, read_body, seems_whole
 from ansible_collections.phala.cloud.plugins.plugin_utils._route import check_proxy, find_route
 from ansible_collections.phala.cloud.plugins.plugin_utils._timed_calls import OutOfTimeError, TimedCalls
 from ansible_collections.phala.cloud.plugins.plugin_utils._version import COLLECTION_VERSION
@@ -54,19 +54,24 @@ for _name in ("urllib3.connection", "urllib3.connectionpool"):
 
 
 class Response(NamedTuple):
-    """What the service returned.
+    """What the service returned: a JSON text that :meth:`Client.read` reads, and its digest.
 
-    ``content`` is a plain JSON value, or None where ``digest`` is the one that the caller knows. ``digest`` is of the bytes of
-    the JSON text. ``seconds`` includes the failed tries and the pauses. ``retries`` has a line for each failed try, and
-    ``faults`` one for each kind of value that was replaced in the content.
+    ``seconds`` includes the failed tries and the pauses. ``retries`` has a line for each failed try.
     """
 
     url: str
-    content: Any
+    body: bytes
+    content_type: str
     digest: bytes
     seconds: float
     retries: tuple[str, ...]
-    faults: tuple[str, ...] = ()
+
+
+class Content(NamedTuple):
+    """A plain JSON value, and a line for each kind of value that was replaced in it."""
+
+    value: Any
+    faults: tuple[str, ...]
 
 
 class Client:
@@ -121,12 +126,11 @@ class Client:
         self._stopped.set()
         self._calls.stop()
 
-    def get(self, path: str, parameters: Sequence[tuple[str, str]] = (), *, known: bytes | None = None) -> Response:
+    def get(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> Response:
         """Return what an endpoint responds, after as many tries as the settings allow.
 
-        :param known: the digest of a response that need not be parsed again
         :raises UnavailableError: when the service cannot be reached, or cannot respond now
-        :raises ApiError: when the response is invalid or an error, or a setting of this machine is wrong
+        :raises ApiError: when the response is an error, or a setting of this machine is wrong
         """
         url = self.url(path, parameters)
         started = time.monotonic()
@@ -136,7 +140,7 @@ class Client:
             self._await_turn(url)
             sent_at = time.monotonic()
             try:
-                content, digest, faults = self._try(url, known)
+                body, content_type = self._try(url)
             except ApiError as error:
                 further = tries.after(error, self._pace.responses)
                 if further is None:
@@ -149,7 +153,21 @@ class Client:
                     self._wait(tries.backoff + jitter(), f"to try again: {error}")
             else:
                 self._pace.count_response()
-                return Response(url, content, digest, time.monotonic() - started, tuple(retries), faults)
+                digest = hashlib.sha256(body).digest()
+                return Response(url, body, content_type, digest, time.monotonic() - started, tuple(retries))
+
+    def read(self, response: Response) -> Content:
+        """Return the content of a response, with the keys masked; this takes longer than to receive it.
+
+        :raises ApiError: when the content is not JSON
+        """
+        try:
+            value, faults = parse_json(response.body, url=response.url, content_type=response.content_type, mask=self._mask)
+            return Content(self._masked(response.body, value), tuple(map(self._mask, faults)))
+        except ApiError as error:
+            self._give_up(error, 0)
+        except RecursionError:
+            self._give_up(ApiError(f"GET {response.url}: the response is nested too deeply. Check api_url."), 0)
 
     def _await_turn(self, url: str) -> None:
         """Wait until a request may be sent."""
@@ -184,8 +202,8 @@ class Client:
         # Without the cause: exceptions of other packages may show the key, and ansible-core shows causes.
         raise type(error)(self._mask(f"{self._name()}{error}{tried}")) from None
 
-    def _try(self, url: str, known: bytes | None) -> tuple[Any, bytes, tuple[str, ...]]:
-        """Send one request; return the content, its digest, and what was replaced in it."""
+    def _try(self, url: str) -> tuple[bytes, str]:
+        """Send one request; return the body and its content type."""
         timeout = self._settings.timeout
         deadline = time.monotonic() + timeout
         try:
@@ -197,14 +215,9 @@ class Client:
             )
         except OutOfTimeError:
             raise too_slow(url, timeout) from None
-        digest = hashlib.sha256(body).digest()
-        if digest == known:
-            return None, digest, ()
-        content, faults = parse_json(body, url=url, content_type=content_type, mask=self._mask)
-        try:
-            return self._masked(body, content), digest, tuple(map(self._mask, faults))
-        except RecursionError as error:
-            raise ApiError(f"GET {url}: the response is nested too deeply. Check api_url.") from error
+        if not seems_whole(body):  # this fails now, so that it is tried again
+            parse_json(body, url=url, content_type=content_type, mask=self._mask)
+        return body, content_type
 
     def _receive(self, url: str, deadline: float) -> tuple[bytes, str]:
         """Return the body of a response and its content type."""

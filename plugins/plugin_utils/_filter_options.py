@@ -27,7 +27,7 @@ _LISTS = {
 def fetch_filter_options(client: Client) -> dict[str, list[str]]:
     """Return for each filter the values that the service knows; empty if the request fails or the response looks different."""
     try:
-        content = client.get(PATH).content
+        content = client.read(client.get(PATH)).value
     except ApiError:
         return {}
     if not isinstance(content, dict):

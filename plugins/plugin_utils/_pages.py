@@ -33,6 +33,7 @@ class Page(NamedTuple):
     size: int
     total: int
     page_count: int
+    faults: tuple[str, ...]
 
 
 class Request(NamedTuple):
@@ -45,29 +46,25 @@ class Request(NamedTuple):
     with_states: bool
     known: Page | None = None
 
-    def known_page(self, response: Response) -> Page | None:
-        """Return the known copy if the response has its bytes."""
-        return self.known if self.known and self.known.digest == response.digest else None
-
 
 def get_page(client: Client, request: Request) -> Response:
-    """Request a page; the response has no content if its bytes are those of the known copy.
+    """Request a page; return the response, which :func:`read_page` reads.
 
-    :raises ApiError: if there is no response, or an invalid one
+    :raises ApiError: if there is no response, or an error
     """
-    parameters = [*request.parameters, ("page", str(request.number)), ("page_size", str(request.page_size))]
-    known = request.known
-    response = client.get(PATH, parameters, known=known.digest if known else None)
-    if not request.known_page(response) and (fault := _page_fault(response.content, request.number)):
+    return client.get(PATH, [*request.parameters, ("page", str(request.number)), ("page_size", str(request.page_size))])
+
+
+def read_page(client: Client, response: Response, request: Request) -> Page:
+    """Return the page of a response, which is the known copy if the bytes are the same.
+
+    :raises ApiError: if it is invalid
+    """
+    if request.known and request.known.digest == response.digest:
+        return request.known
+    content, faults = client.read(response)
+    if fault := _page_fault(content, request.number):
         raise ApiError(f"GET {response.url}: the response is invalid: {fault}. Check api_url and api_version.")
-    return response
-
-
-def read_page(response: Response, request: Request) -> Page:
-    """Return the page of a response, which is the known copy if the bytes are the same."""
-    if known := request.known_page(response):
-        return known
-    content = response.content
     apps, forms = read_apps(content["dstack_apps"], account=request.account)
     return Page(
         digest=response.digest,
@@ -78,6 +75,7 @@ def read_page(response: Response, request: Request) -> Page:
         size=content["page_size"],
         total=content["total"],
         page_count=content["total_pages"],
+        faults=faults,
     )
 
 

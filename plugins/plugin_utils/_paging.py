@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -71,7 +72,7 @@ def fetch_apps(
     lists = [AppList(client, query, account=account, page_size=page_size, with_states=with_states) for query in queries]
     try:
         with start_workers(concurrency) as workers:
-            return _Fetch(client, lists, workers, note).until_whole()
+            return _Fetch(client, lists, workers, note, max_unread=concurrency - 1).until_whole()
     except BaseException:
         client.stop()
         raise
@@ -154,13 +155,18 @@ class AppList:
 
 
 class _Fetch:
-    """Read the lists of all queries together, and count requests and retries."""
+    """Read the lists of all queries together, and count requests and retries.
 
-    def __init__(self, client: Client, lists: Sequence[AppList], workers: Workers, note: Note) -> None:
+    :param max_unread: how many responses may wait while the next pages are requested
+    """
+
+    def __init__(self, client: Client, lists: Sequence[AppList], workers: Workers, note: Note, *, max_unread: int) -> None:
         self._client = client
         self._lists = lists
         self._workers = workers
         self._note = note
+        self._max_unread = max_unread
+        self._unread: deque[tuple[AppList, Request, Response]] = deque()
         self._marker = Marker()
         self._unmarked: list[ShownApp] = []
         self._has_filters = len(lists) > 1 or bool(lists[0].parameters)
@@ -228,19 +234,34 @@ class _Fetch:
                 yield app_list, number
 
     def _collect(self, numbers: Iterable[tuple[AppList, int]]) -> None:
+        """Request pages, and read them while no response comes: the service need not wait for that."""
         jobs = ((app_list, app_list.request(number)) for app_list, number in numbers)
-        for (app_list, request), response in self._workers.run(self._get_page, jobs, while_idle=self._mark_some):
-            page = read_page(response, request)
-            app_list.add(request.number, page)
-            if page is not request.known:
-                self._unmarked.extend(page.apps)
-            self._requests += 1 + len(response.retries)
-            self._retries += len(response.retries)
-            self._faults.update(dict.fromkeys(response.faults))
-            self._report(app_list, request, response, page)
+        for (app_list, request), response in self._workers.run(self._get_page, jobs, while_idle=self._read_or_mark):
+            self._unread.append((app_list, request, response))
+            if len(self._unread) > self._max_unread:
+                self._read_next()
+        while self._unread:
+            self._read_next()
 
-    def _mark_some(self) -> bool:
-        """Mark the texts of some apps, and return whether there were any; what remains is marked when its hosts are built."""
+    def _read_next(self) -> None:
+        app_list, request, response = self._unread.popleft()
+        page = read_page(self._client, response, request)
+        app_list.add(request.number, page)
+        if page is not request.known:
+            self._unmarked.extend(page.apps)
+        self._requests += 1 + len(response.retries)
+        self._retries += len(response.retries)
+        self._faults.update(dict.fromkeys(page.faults))
+        self._report(app_list, request, response, page)
+
+    def _read_or_mark(self) -> bool:
+        """Read a page or mark the texts of some apps, and return whether there was anything left to do.
+
+        What is not marked here is marked when its hosts are built.
+        """
+        if self._unread:
+            self._read_next()
+            return True
         apps = self._unmarked[-APPS_AT_ONCE:]
         del self._unmarked[-APPS_AT_ONCE:]
         for app in apps:

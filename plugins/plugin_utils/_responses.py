@@ -97,6 +97,15 @@ def _broken(url: str, what: str) -> ApiError:
 # JSON
 
 
+def seems_whole(body: bytes) -> bool:
+    """Tell whether a body can be a JSON object that was neither cut off nor garbled on the way; to parse it takes longer."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return body.rstrip().endswith(b"}")
+
+
 def parse_json(body: bytes, *, url: str, content_type: str, mask: Mask) -> tuple[Any, tuple[str, ...]]:
     """Return the JSON value of a body, and a warning if numbers in it are replaced.
 

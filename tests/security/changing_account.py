@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any, Final, TypeVar
 
 from ansible_collections.phala.cloud.plugins.plugin_utils import _paging
-from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Response
+from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Content, Response
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import ShownApp
 
 J = TypeVar("J")
@@ -120,6 +120,7 @@ class Account:
         self.readings = 0
         self.lasting: set[str] = set()  # the CVMs that a query has asked for all the time
         self.gone: set[str] = set()  # the CVMs that no longer existed when the last reading began
+        self._contents: dict[bytes, Any] = {}  # of the responses, by their digests
         self._deleted: set[str] = set()
         self._begins_reading = True
         self._sorted: list[App] | None = None
@@ -134,7 +135,7 @@ class Account:
     def stop(self) -> None:
         """Leave it: no try is under way."""
 
-    def get(self, path: str, parameters: Sequence[tuple[str, str]] = (), *, known: bytes | None = None) -> Response:
+    def get(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> Response:
         self._change()
         self.now += 1
         self.answered += 1
@@ -151,7 +152,11 @@ class Account:
             "total": len(apps),
             "total_pages": -(-len(apps) // size),
         }
-        return Response(self.url(path), None if digest == known else content, digest, 0.0, ())
+        self._contents[digest] = content
+        return Response(self.url(path), b"", "application/json", digest, 0.0, ())
+
+    def read(self, response: Response) -> Content:
+        return Content(self._contents[response.digest], ())
 
     def note(self, line: str) -> None:
         """Begin a reading after a line about one that proves nothing."""

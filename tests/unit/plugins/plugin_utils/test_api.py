@@ -28,7 +28,7 @@ from ansible.release import __version__ as core_version
 from requests.adapters import HTTPAdapter
 
 from ansible_collections.phala.cloud.plugins.plugin_utils import _api, _patience, _refusals
-from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Response, UnavailableError
+from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Content, Response, UnavailableError
 from ansible_collections.phala.cloud.plugins.plugin_utils._version import COLLECTION_VERSION
 from ansible_collections.phala.cloud.tests.security.sockets import (
     Play,
@@ -129,9 +129,14 @@ def get(**settings: Any) -> Response:
     return make_client(**settings).get("/apps")
 
 
+def read(client: Client | None = None, **settings: Any) -> Content:
+    client = client or make_client(**settings)
+    return client.read(client.get("/apps"))
+
+
 def failure(**settings: Any) -> ApiError:
     with pytest.raises(ApiError) as raised:
-        get(**settings)
+        read(**settings)
     # ansible-core shows the causes of an error, and those of other packages may show the key.
     assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__ or raised.value.__context__ is None
@@ -165,12 +170,17 @@ def test_request_is_what_the_service_describes(transport: Transport) -> None:
 
 
 @pytest.mark.usefixtures("transport")
-def test_response_is_plain_json() -> None:
+def test_response_is_what_was_sent() -> None:
     response = get()
-    assert response.content == PAGE
-    assert response.digest == hashlib.sha256(json.dumps(PAGE).encode()).digest()
-    assert (response.retries, response.faults) == ((), ())
+    assert (response.body, response.content_type) == (json.dumps(PAGE).encode(), "application/json")
+    assert response.digest == hashlib.sha256(response.body).digest()
+    assert response.retries == ()
     assert 0 < response.seconds < 5
+
+
+@pytest.mark.usefixtures("transport")
+def test_content_is_plain_json() -> None:
+    assert read() == Content(PAGE, ())
 
 
 def test_url_is_built_without_a_request(transport: Transport) -> None:
@@ -181,34 +191,26 @@ def test_url_is_built_without_a_request(transport: Transport) -> None:
     assert transport.requests == []
 
 
-def test_known_response_is_not_parsed(transport: Transport) -> None:
-    client = make_client()
-    first = client.get("/apps")
-    assert client.get("/apps", known=first.digest).content is None
-    assert client.get("/apps", known=first.digest).digest == first.digest
-    transport.replies = [Reply({"total": 2})]
-    assert client.get("/apps", known=first.digest).content == {"total": 2}
-
-
 def test_digest_is_of_the_unpacked_bytes(transport: Transport) -> None:
     body = json.dumps(PAGE).encode()
     transport.replies = [Reply(gzip.compress(body), headers={"Content-Encoding": "gzip"})]
     response = get()
-    assert (response.content, response.digest) == (PAGE, hashlib.sha256(body).digest())
+    assert (response.body, response.digest) == (body, hashlib.sha256(body).digest())
 
 
 def test_number_that_does_not_fit_is_reported(transport: Transport) -> None:
     transport.replies = [Reply({"total": 10**30})]
-    response = make_client().get("/apps", [("search", KEY)])
-    assert response.content == {"total": None}
-    (fault,) = response.faults
+    client = make_client()
+    content = client.read(client.get("/apps", [("search", KEY)]))
+    assert content.value == {"total": None}
+    (fault,) = content.faults
     assert fault.startswith(f"GET {APPS}?search=***: the number that begins with 1000")
 
 
 def test_key_in_a_response_is_masked(transport: Transport) -> None:
     transport.replies = [Reply({"name": f"x {KEY}", KEY: [KEY]}), Reply(b'["\\u0070hak_0123456789abcdef"]')]
-    assert get().content == {"name": "x ***", "***": ["***"]}
-    assert get().content == ["***"]
+    assert read().value == {"name": "x ***", "***": ["***"]}
+    assert read().value == ["***"]
 
 
 def test_certificates_are_chosen_by_the_settings(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,8 +291,9 @@ def test_tries_are_counted(transport: Transport, retries: int) -> None:
 )
 def test_fault_that_passes_is_survived_and_noted(transport: Transport, reply: Reply | Exception) -> None:
     transport.replies = [reply]
-    response = get(retries=1)
-    assert response.content == PAGE
+    client = make_client(retries=1)
+    response = client.get("/apps")
+    assert client.read(response).value == PAGE
     assert [line for line in response.retries if APPS in line] == list(response.retries)
     assert len(response.retries) == 1
     assert len(transport.requests) == 2
@@ -302,6 +305,7 @@ def test_fault_that_passes_is_survived_and_noted(transport: Transport, reply: Re
         *(Reply(status=status) for status in (302, 400, 401, 403, 404, 422)),
         *(Reply(b"", status=status) for status in (204, 304)),
         Reply(b"<html>", headers={"Content-Type": "text/html"}),
+        Reply(b"{nothing}"),
         Reply(headers={"Content-Encoding": "br"}),
         Reply(status=429, headers={"Retry-After": "31"}),
     ],
@@ -559,7 +563,7 @@ def test_connection_is_used_again() -> None:
     with serving(play) as server:
         client = make_client(account=local(server.port))
         for _request in range(3):
-            assert client.get("/apps").content == PAGE
+            assert read(client).value == PAGE
         assert server.connections == 1
 
 
@@ -587,7 +591,7 @@ def test_proxy_never_sees_plain_http_in_capitals(monkeypatch: pytest.MonkeyPatch
     with serving(answering(GOOD + b"\r\n{}")) as server, serving(answering(b"")) as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-        assert get(account=Account(url=f"HTTP://LOCALHOST:{server.port}/api/v1")).content == {}
+        assert read(account=Account(url=f"HTTP://LOCALHOST:{server.port}/api/v1")).value == {}
         assert (server.connections, proxy.connections) == (1, 0)
 
 
@@ -640,7 +644,7 @@ def certificate_for(authority: trustme.CA, name: str) -> ssl.SSLContext:
 def test_certificate_of_the_ca_is_accepted(authority: trustme.CA, ca_path: str) -> None:
     with serving(answering(GOOD + b"\r\n[1]"), certificate=certificate_for(authority, "127.0.0.1")) as server:
         account = Account(url=f"https://127.0.0.1:{server.port}/api/v1")
-        assert get(account=account, verify=ca_path).content == [1]
+        assert read(account=account, verify=ca_path).value == [1]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError
+from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Content
 from ansible_collections.phala.cloud.plugins.plugin_utils._filter_options import fetch_filter_options
 
 ALL = {
@@ -33,6 +33,9 @@ class Client:
         if self.content is None:
             raise ApiError("no")
         return self
+
+    def read(self, _response: Client) -> Content:
+        return Content(self.content, ())
 
 
 def fetch(content: Any) -> dict[str, list[str]]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Response
+from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Content, Response
 from ansible_collections.phala.cloud.plugins.plugin_utils._apps import Form, filter_states, read_apps
-from ansible_collections.phala.cloud.plugins.plugin_utils._pages import Request, get_page, read_page
+from ansible_collections.phala.cloud.plugins.plugin_utils._pages import Page, Request, get_page, read_page
 
 CVM = {"vm_uuid": "v1", "name": "web", "status": "running"}
 APP = {"id": "i1", "app_id": "a1", "name": "web", "cvms": [CVM], "current_cvm": CVM}
@@ -20,40 +20,44 @@ REQUEST = Request("me", QUERY, page_size=100, number=2, with_states=False)
 
 
 class Client:
-    """Return one response to every request."""
+    """Return one response with this content to every request."""
 
     def __init__(self, content: Any, digest: bytes = b"1") -> None:
-        self.response = Response("https://service.test/apps?page=2", content, digest, 0.5, ())
-        self.requests: list[tuple[str, Sequence[tuple[str, str]], bytes | None]] = []
+        self.content = Content(content, ("a fault",))
+        self.response = Response("https://service.test/apps?page=2", b"", "application/json", digest, 0.5, ())
+        self.requests: list[tuple[str, Sequence[tuple[str, str]]]] = []
 
-    def get(self, path: str, parameters: Sequence[tuple[str, str]] = (), *, known: bytes | None = None) -> Response:
-        self.requests.append((path, parameters, known))
+    def get(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> Response:
+        self.requests.append((path, parameters))
         return self.response
 
+    def read(self, response: Response) -> Content:
+        assert response is self.response
+        return self.content
 
-def read(client: Any, request: Request) -> Any:
-    response = get_page(client, request)
-    return response, read_page(response, request)
+
+def read(client: Any, request: Request) -> Page:
+    return read_page(client, get_page(client, request), request)
 
 
 def test_requests_the_page_of_the_query() -> None:
     client = Client(CONTENT)
-    response, _page = read(client, REQUEST)
+    read(client, REQUEST)
     parameters = [("status", "running"), ("status", "stopped"), ("page", "2"), ("page_size", "100")]
-    assert client.requests == [("/apps", parameters, None)]
-    assert response is client.response
+    assert client.requests == [("/apps", parameters)]
 
 
 def test_returns_apps_and_counts() -> None:
-    _response, page = read(Client(CONTENT, b"digest"), REQUEST)
+    page = read(Client(CONTENT, b"digest"), REQUEST)
     assert (page.digest, page.size, page.total, page.page_count) == (b"digest", 100, 101, 2)
+    assert page.faults == ("a fault",)
     shown, forms = read_apps([APP], account="me")
     assert (page.apps, page.identities, page.states) == (shown, (("a1", "i1"),), ())
     assert page.forms == forms == {Form(has_identifier=True, is_sparse=True, without_status=None)}
 
 
 def test_returns_what_filters_use_if_asked() -> None:
-    _response, page = read(Client(CONTENT), Request("me", [], page_size=100, number=2, with_states=True))
+    page = read(Client(CONTENT), Request("me", [], page_size=100, number=2, with_states=True))
     assert page.states == (filter_states(read_apps([APP], account="me")[0][0]),)
 
 
@@ -61,27 +65,24 @@ def test_returns_what_filters_use_if_asked() -> None:
     ("identifier", "expected"), [("i1", "i1"), (None, "null"), (5, "5"), (True, "true"), ([1], "[1]"), ({"a": "b"}, '{"a": "b"}')]
 )
 def test_identifies_an_app_by_both_identifiers(identifier: Any, expected: str) -> None:
-    _response, page = read(Client({**CONTENT, "dstack_apps": [{"app_id": "a1", "id": identifier}]}), REQUEST)
+    page = read(Client({**CONTENT, "dstack_apps": [{"app_id": "a1", "id": identifier}]}), REQUEST)
     assert page.identities == (("a1", expected),)
 
 
 def test_identifies_a_minimal_app() -> None:
-    _response, page = read(Client({**CONTENT, "dstack_apps": [{"app_id": "a1", "cvms": None}]}), REQUEST)
+    page = read(Client({**CONTENT, "dstack_apps": [{"app_id": "a1", "cvms": None}]}), REQUEST)
     assert page.identities == (("a1", "null"),)
 
 
 def test_returns_the_known_page_if_its_bytes_came_again() -> None:
-    _response, known = read(Client(CONTENT, b"same"), REQUEST)
-    client = Client(None, b"same")
-    _response, page = read(client, REQUEST._replace(known=known))
-    assert page is known
-    assert client.requests[0][2] == b"same"
+    known = read(Client(CONTENT, b"same"), REQUEST)
+    assert read(Client(None, b"same"), REQUEST._replace(known=known)) is known
 
 
 def test_parses_a_page_whose_bytes_changed() -> None:
-    _response, known = read(Client(CONTENT, b"before"), REQUEST)
+    known = read(Client(CONTENT, b"before"), REQUEST)
     client = Client({**CONTENT, "total": 102}, b"now")
-    _response, page = read(client, REQUEST._replace(known=known))
+    page = read(client, REQUEST._replace(known=known))
     assert (page.total, page.digest) == (102, b"now")
 
 
@@ -132,12 +133,12 @@ def test_says_which_app_has_the_wrong_shape() -> None:
     "counts", [{"total": 0, "total_pages": 0}, {"total": 2**63 - 1}, {"page_size": 1}, {"total_pages": 10**9}]
 )
 def test_accepts_any_count_in_range(counts: dict[str, int]) -> None:
-    _response, page = read(Client({**CONTENT, **counts}), REQUEST)
+    page = read(Client({**CONTENT, **counts}), REQUEST)
     assert (page.size, page.total, page.page_count) == tuple(
         {**CONTENT, **counts}[name] for name in ("page_size", "total", "total_pages")
     )
 
 
 def test_accepts_page_one() -> None:
-    _response, page = read(Client({**CONTENT, "page": 1}), REQUEST._replace(number=1))
+    page = read(Client({**CONTENT, "page": 1}), REQUEST._replace(number=1))
     assert page.total == 101

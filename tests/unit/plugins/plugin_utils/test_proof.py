@@ -38,6 +38,7 @@ def make_page(names: str, total: int, *, page_count: int = 0, size: int = PAGE_S
         size=size,
         total=total,
         page_count=page_count,
+        faults=(),
     )
 
 

@@ -24,6 +24,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._responses import (
     TooSlowError,
     parse_json,
     read_body,
+    seems_whole,
 )
 
 URL = "https://service.example/api/v1/apps"
@@ -246,6 +247,21 @@ def test_broken_json_may_pass(body: bytes, error: str) -> None:
         parse(body, "application/problem+JSON; charset=utf-8")
     assert str(raised.value) == f"GET {URL}: the response is broken JSON ({error}). Run the command again."
     assert raised.value.may_pass
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"{}", True),
+        ('{"name": "ä"}\n'.encode(), True),
+        (b"", False),
+        (b'{"name": "', False),
+        (b'{"name": "\xff"}', False),
+        (b"<html></html>", False),
+    ],
+)
+def test_whole_body_ends_like_an_object(body: bytes, expected: bool) -> None:
+    assert seems_whole(body) is expected
 
 
 @pytest.mark.parametrize(
