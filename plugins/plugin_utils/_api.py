@@ -27,7 +27,7 @@ from ansible_collections.phala.cloud.plugins.plugin_utils._network_errors import
 from ansible_collections.phala.cloud.plugins.plugin_utils._patience import NOTICE_SECONDS, Notice, Pace, Tries, jitter
 from ansible_collections.phala.cloud.plugins.plugin_utils._refusals import refusal
 from ansible_collections.phala.cloud.plugins.plugin_utils._responses import TooSlowError, parse_json, read_body, seems_whole
-from ansible_collections.phala.cloud.plugins.plugin_utils._route import check_proxy, find_route
+from ansible_collections.phala.cloud.plugins.plugin_utils._route import check_proxy, find_route, make_adapter
 from ansible_collections.phala.cloud.plugins.plugin_utils._timed_calls import OutOfTimeError, TimedCalls
 from ansible_collections.phala.cloud.plugins.plugin_utils._version import COLLECTION_VERSION
 
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["REQUESTS_IMPORT_ERROR", "ApiError", "Client", "Response", "UnavailableError", "library_problem"]
 
 USER_AGENT = f"phala.cloud/{COLLECTION_VERSION} (ansible-core/{core_version})"
-SECONDS_TO_LOAD_CERTIFICATES = 3.0  # at most, on a busy machine
-SECONDS_IDLE = 0.2  # after which threads that compute nothing wait for the network
-SECONDS_OF_WAITING = 0.002  # of CPU time
 
 _quiet = threading.local()
 
@@ -96,7 +93,7 @@ class Client:
         url = with_lower_case_host(account.url)
         self._route = find_route(url, settings.verify)
         # The adapter alone follows no redirect, keeps no cookie and reads no .netrc.
-        self._adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=settings.concurrency, max_retries=0)
+        self._adapter = make_adapter(url, self._route, pool_connections=1, pool_maxsize=settings.concurrency, max_retries=0)
         check_proxy(self._route, self._adapter)
         if settings.verify is False:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # one per request, for what was asked for
@@ -114,8 +111,6 @@ class Client:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
         self._adapter.close()
-        if kind is KeyboardInterrupt:
-            _await_idle_threads()
 
     def url(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> str:
         """Return the URL of an endpoint below the base URL, such as ``/apps``."""
@@ -238,16 +233,6 @@ class Client:
         if response.status_code != 200:
             raise refusal(response, body, key_source=self._account.key_source, mask=self._mask)
         return body, response.headers.get("Content-Type", "")
-
-
-def _await_idle_threads() -> None:
-    """Wait until the threads compute nothing: the process crashes if it ends while one loads certificates in OpenSSL."""
-    end = time.monotonic() + SECONDS_TO_LOAD_CERTIFICATES
-    while time.monotonic() < end:
-        used = time.process_time()
-        time.sleep(SECONDS_IDLE)
-        if time.process_time() - used < SECONDS_OF_WAITING:
-            return
 
 
 def _headers(key: str, version: str) -> dict[str, str]:

@@ -10,10 +10,10 @@ import ssl
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, Mask, UnavailableError, safe_text
+from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import Mask, UnavailableError, safe_text
 from ansible_collections.phala.cloud.plugins.plugin_utils._libraries import requests, urllib3
 from ansible_collections.phala.cloud.plugins.plugin_utils._responses import TooSlowError
-from ansible_collections.phala.cloud.plugins.plugin_utils._route import Route, tls_fault
+from ansible_collections.phala.cloud.plugins.plugin_utils._route import Route
 
 
 def too_slow(url: str, seconds: float) -> UnavailableError:
@@ -24,7 +24,7 @@ def too_slow(url: str, seconds: float) -> UnavailableError:
     )
 
 
-def network_error(error: Exception, *, url: str, timeout: float, route: Route, mask: Mask) -> ApiError:
+def network_error(error: Exception, *, url: str, timeout: float, route: Route, mask: Mask) -> UnavailableError:
     """Return the error for a request without a response."""
     causes = list(_causes(error))
     reason = safe_text(route.without_password(_reason(causes[-1])), mask)
@@ -33,9 +33,6 @@ def network_error(error: Exception, *, url: str, timeout: float, route: Route, m
     def is_from(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in causes)
 
-    # A mistake on this machine goes before what the network does, which may pass.
-    if urlsplit(url).scheme == "https" and (fault := tls_fault(route)):
-        return ApiError(fault)
     if refused := _certificate_fault(causes):
         return UnavailableError(
             f"GET {url}: the certificate of {host} was not accepted: {safe_text(refused, mask)}. If your own CA signs it, set"

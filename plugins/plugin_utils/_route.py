@@ -113,31 +113,56 @@ def _unusable_proxy(route: Route, reason: str) -> ApiError:
     )
 
 
-def tls_fault(route: Route) -> str | None:
-    """Return which file of this machine keeps TLS from working, and what to do; None if none does.
+def tls_context(route: Route) -> ssl.SSLContext:
+    """Return a TLS context with the certificates, which take longer to read than a connection takes.
 
-    This is asked after a connection has failed, because reading the certificates takes time.
+    :raises ApiError: when a file of this machine keeps TLS from working
     """
     try:
-        if isinstance(route.verify, str):
-            _load_certificates(route.verify)
-    except OSError as error:  # ssl.SSLError is one, too
-        return (
-            f"{route.verify_source}: {route.verify} cannot be used ({error.strerror or error}). Set it to a file of PEM"
-            " certificates that you can read, or to a folder of them."
-        )
-    key_log = os.environ.get("SSLKEYLOGFILE")
-    try:
-        if key_log:
-            with open(key_log, "ab"):
-                pass
-    except OSError as error:
-        return f"SSLKEYLOGFILE: {key_log} cannot be written ({error.strerror}). Correct or unset the variable."
-    return None
+        context = urllib3.util.ssl_.create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED if route.verify else ssl.CERT_NONE)
+    except OSError as error:  # the only file that this opens
+        key_log = os.environ.get("SSLKEYLOGFILE")
+        raise ApiError(f"SSLKEYLOGFILE: {key_log} cannot be written ({error.strerror}). Correct or unset the variable.") from None
+    if route.verify:
+        path = requests.utils.DEFAULT_CA_BUNDLE_PATH if route.verify is True else route.verify
+        try:
+            _load_certificates(context, path)
+        except OSError as error:  # ssl.SSLError is one, too
+            raise ApiError(
+                f"{route.verify_source or 'requests'}: {path} cannot be used ({error.strerror or error}). Set it to a file of PEM"
+                " certificates that you can read, or to a folder of them."
+            ) from None
+    return context
 
 
-def _load_certificates(path: str) -> None:
+def _load_certificates(context: ssl.SSLContext, path: str) -> None:
     if os.path.isdir(path):
-        os.listdir(path)
+        os.listdir(path)  # which OpenSSL does later, and without an error
+        context.load_verify_locations(capath=path)
     else:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        context.load_verify_locations(path)
+
+
+def make_adapter(url: str, route: Route, **options: Any) -> HTTPAdapter:
+    """Return an adapter of requests whose TLS connections share a context, except through a proxy that speaks TLS itself.
+
+    :raises ApiError: when a file of this machine keeps TLS from working
+    """
+    if urlsplit(url).scheme != "https":
+        return requests.adapters.HTTPAdapter(**options)
+    context = tls_context(route)
+    if (route.proxy or "").lower().startswith("https:"):
+        return requests.adapters.HTTPAdapter(**options)
+
+    class Adapter(requests.adapters.HTTPAdapter):  # here, because requests may be missing when this module is imported
+        def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+            super().init_poolmanager(*arguments, ssl_context=context, **options)
+
+        def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+            return super().proxy_manager_for(proxy, ssl_context=context, **options)
+
+        def cert_verify(self, conn: Any, _url: str, verify: bool | str, _cert: Any) -> None:
+            conn.cert_reqs = "CERT_REQUIRED" if verify else "CERT_NONE"
+            conn.ca_certs = conn.ca_cert_dir = None  # the context has the certificates
+
+    return Adapter(**options)

@@ -181,7 +181,7 @@ def test_while_tls_is_agreed_on(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_while_certificates_are_loaded(project: Project) -> None:
+def test_at_any_moment_while_tls_is_agreed_on(project: Project) -> None:
     with serving(silent) as server:
         source = project.write(api_url=server.url.replace("http:", "https:"), timeout=30)
         with counting(server) as reached:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
+import certifi
 import pytest
 import requests
 import trustme
@@ -38,6 +39,7 @@ from ansible_collections.phala.cloud.tests.security.sockets import (
     serving,
     silent,
     trickling,
+    tunnelling,
 )
 
 KEY = "phak_0123456789abcdef"
@@ -215,9 +217,9 @@ def test_key_in_a_response_is_masked(transport: Transport) -> None:
 
 def test_certificates_are_chosen_by_the_settings(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(urllib3, "disable_warnings", lambda *_kinds: None)
-    for verify in (True, False, "/ca.pem"):
+    for verify in (True, False, certifi.where()):
         get(verify=verify)
-    assert [options["verify"] for options in transport.options] == [True, False, "/ca.pem"]
+    assert [options["verify"] for options in transport.options] == [True, False, certifi.where()]
 
 
 def test_proxy_is_that_of_the_environment(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -645,6 +647,42 @@ def test_certificate_of_the_ca_is_accepted(authority: trustme.CA, ca_path: str) 
     with serving(answering(GOOD + b"\r\n[1]"), certificate=certificate_for(authority, "127.0.0.1")) as server:
         account = Account(url=f"https://127.0.0.1:{server.port}/api/v1")
         assert read(account=account, verify=ca_path).value == [1]
+
+
+def test_certificates_are_read_once(authority: trustme.CA, ca_path: str) -> None:
+    with serving(answering(GOOD + b"\r\n[1]"), certificate=certificate_for(authority, "127.0.0.1")) as server:
+        client = make_client(account=Account(url=f"https://127.0.0.1:{server.port}/api/v1"), verify=ca_path)
+        Path(ca_path).unlink()
+        assert [read(client).value for _connection in range(2)] == [[1], [1]]
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("proxy_name", "name", "is_accepted"),
+    [
+        (None, "127.0.0.1", True),
+        (None, "127.0.0.2", False),
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "127.0.0.2", False),
+        ("127.0.0.2", "127.0.0.1", False),
+    ],
+)
+def test_certificates_are_checked_through_a_proxy(
+    authority: trustme.CA, ca_path: str, monkeypatch: pytest.MonkeyPatch, proxy_name: str | None, name: str, is_accepted: bool
+) -> None:
+    """A proxy without a name has no certificate, and speaks plain HTTP."""
+    of_proxy = certificate_for(authority, proxy_name) if proxy_name else None
+    with (
+        serving(answering(GOOD + b"\r\n[1]"), certificate=certificate_for(authority, name)) as server,
+        serving(tunnelling, certificate=of_proxy) as proxy,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", f"{'https' if of_proxy else 'http'}://127.0.0.1:{proxy.port}")
+        options: Any = {"account": Account(url=f"https://127.0.0.1:{server.port}/api/v1"), "verify": ca_path}
+        if is_accepted:
+            assert read(**options).value == [1]
+        else:
+            assert "the certificate of 127.0.0.1 was not accepted" in str(failure(**options))
+        assert (server.connections, proxy.connections) == (int(proxy_name != "127.0.0.2"), 1)
 
 
 @pytest.mark.parametrize(

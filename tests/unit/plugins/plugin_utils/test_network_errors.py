@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-from pathlib import Path
 
 import pytest
 import requests
@@ -149,40 +148,6 @@ def test_proxy_that_does_not_connect_is_named_without_its_password(kind: str) ->
 def test_name_of_the_proxy_that_is_not_found_is_not_blamed_on_the_service() -> None:
     reason = ProxyError("Cannot connect to proxy.", caused(OSError(), socket.gaierror(-2, "Name or service not known")))
     assert "the proxy did not connect: Name or service not known. Check HTTPS_PROXY" in str(error_for(wrapped(reason), PROXY))
-
-
-def with_bundle(path: Path) -> Route:
-    return Route(proxy=None, proxy_source="", verify=str(path), verify_source="ca_path")
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError("Could not find a suitable TLS CA certificate bundle, invalid path: /none"),
-        wrapped(SSLError(FileNotFoundError(2, "No such file or directory"))),
-        wrapped(SSLError(ssl.SSLError(0, "no certificate or crl found"))),
-        wrapped(ProtocolError("Connection aborted.", PermissionError(13, "Permission denied"))),
-        ConnectionRefusedError(111, "Connection refused"),
-        requests.Timeout(),
-    ],
-    ids=repr,
-)
-def test_bundle_that_cannot_be_used_is_a_local_mistake(error: Exception, tmp_path: Path) -> None:
-    made = error_for(error, with_bundle(tmp_path / "none.pem"))
-    assert str(made).startswith(f"ca_path: {tmp_path}/none.pem cannot be used (No such file or directory)")
-    assert made.__class__ is ApiError
-    assert not made.may_pass
-
-
-def test_files_of_tls_are_not_blamed_for_plain_http(tmp_path: Path) -> None:
-    made = network_error(
-        ConnectionResetError(104, "reset"),
-        url="http://127.0.0.1/apps",
-        timeout=1,
-        route=with_bundle(tmp_path / "none.pem"),
-        mask=str,
-    )
-    assert str(made) == f"GET http://127.0.0.1/apps: the connection failed: reset. {CHECK}"
 
 
 @pytest.mark.parametrize("seconds", [1, 2.5])

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from requests.adapters import HTTPAdapter
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import with_lower_case_host
 from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, UnavailableError
-from ansible_collections.phala.cloud.plugins.plugin_utils._route import Route, check_proxy, find_route, tls_fault
+from ansible_collections.phala.cloud.plugins.plugin_utils._route import Route, check_proxy, find_route, tls_context
 
 URL = "https://service.example/api/v1"
 KEY = "phak_0123456789abcdef"
@@ -215,30 +216,47 @@ def test_socks_proxy_without_its_package_is_said(scheme: str, monkeypatch: pytes
 # Files that TLS needs
 
 
-def test_machine_without_settings_has_no_fault() -> None:
-    assert tls_fault(route()) is None
-    assert tls_fault(route(verify=False)) is None
-    assert tls_fault(route(verify=certifi.where(), verify_source="ca_path")) is None
+def fault(made: Route) -> str:
+    with pytest.raises(ApiError) as raised:
+        tls_context(made)
+    assert raised.value.__class__ is ApiError
+    return str(raised.value)
 
 
-def test_folder_of_certificates_has_no_fault(tmp_path: Path) -> None:
-    assert tls_fault(route(verify=str(tmp_path), verify_source="ca_path")) is None
+@pytest.mark.parametrize("verify", [True, certifi.where()])
+def test_certificates_are_checked_with_a_bundle(verify: bool | str) -> None:
+    context = tls_context(route(verify=verify))
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.get_ca_certs()
+
+
+def test_certificates_are_checked_with_a_folder(tmp_path: Path) -> None:
+    assert tls_context(route(verify=str(tmp_path), verify_source="ca_path")).verify_mode == ssl.CERT_REQUIRED
+
+
+def test_certificates_are_not_checked_if_they_need_not_be() -> None:
+    assert tls_context(route(verify=False)).verify_mode == ssl.CERT_NONE
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "none.pem"
-    assert tls_fault(route(verify=str(path), verify_source="REQUESTS_CA_BUNDLE")) == (
+    assert fault(route(verify=str(path), verify_source="REQUESTS_CA_BUNDLE")) == (
         f"REQUESTS_CA_BUNDLE: {path} cannot be used (No such file or directory). Set it to a file of PEM certificates that you"
         " can read, or to a folder of them."
     )
 
 
+def test_missing_bundle_of_requests_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests.utils, "DEFAULT_CA_BUNDLE_PATH", "/none.pem")
+    assert fault(route()).startswith("requests: /none.pem cannot be used (No such file or directory).")
+
+
 def test_file_that_is_not_a_certificate_is_named(tmp_path: Path) -> None:
     path = tmp_path / "no.pem"
     path.write_text("no certificate")
-    fault = tls_fault(route(verify=str(path), verify_source="ca_path")) or ""
-    assert fault.startswith(f"ca_path: {path} cannot be used (")
-    assert "certificate" in fault.partition(")")[0].lower()
+    text = fault(route(verify=str(path), verify_source="ca_path"))
+    assert text.startswith(f"ca_path: {path} cannot be used (")
+    assert "certificate" in text.partition(")")[0].lower()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -247,14 +265,14 @@ def test_unreadable_certificates_are_named(tmp_path: Path, is_folder: bool) -> N
     path = tmp_path / "ca"
     path.mkdir() if is_folder else path.touch()
     path.chmod(0)
-    assert "Permission denied" in (tls_fault(route(verify=str(path), verify_source="ca_path")) or "")
+    assert "Permission denied" in fault(route(verify=str(path), verify_source="ca_path"))
 
 
 def test_key_log_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "log"))
-    assert tls_fault(route()) is None
+    tls_context(route())
     path = tmp_path / "missing" / "log"
     monkeypatch.setenv("SSLKEYLOGFILE", str(path))
-    assert tls_fault(route()) == (
+    assert fault(route()) == (
         f"SSLKEYLOGFILE: {path} cannot be written (No such file or directory). Correct or unset the variable."
     )
