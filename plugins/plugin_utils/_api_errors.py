@@ -1,13 +1,7 @@
 # SPDX-FileCopyrightText: The phala.cloud collection contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can go wrong when the service is asked, and how other people's text is shown.
-
-The exceptions::
-
-    ApiError                 a mistake on this machine, an invalid response, or one that refuses the request
-    └── UnavailableError     no response, or one that says to come again: 429 and 5xx
-"""
+"""What can go wrong when the service is asked, and how other people's text is shown."""
 
 from __future__ import annotations
 
@@ -21,7 +15,7 @@ Mask = Callable[[str], str]  # returns the text without the API key
 
 
 class ApiError(SourceError):
-    """A request failed; the message says what was tried, what came back and what to do.
+    """A request failed, or a mistake on this machine keeps it from being sent.
 
     ``may_pass`` says that another try may succeed. ``retry_after`` is the time in seconds that the service asks to wait, None
     where it does not ask. ``is_throttled`` says that all requests have to wait, not just this one.
@@ -37,7 +31,7 @@ class ApiError(SourceError):
 
 
 class UnavailableError(ApiError):
-    """The service cannot be reached, or cannot respond now."""
+    """The service cannot be reached, or cannot respond now (429 and 5xx)."""
 
 
 def safe_text(text: Any, mask: Mask) -> str:
