@@ -22,7 +22,7 @@ SHIPPED_FILES = {
     "requirements.txt",
 }
 SHIPPED_FOLDERS = ("changelogs", "docs", "meta", "plugins")
-LEFT_OUT = ("changelogs/fragments/", "docs/development.md", "docs/docsite/", "docs/overview.svg")
+LEFT_OUT = ("changelogs/config.yaml", "changelogs/fragments/", "docs/development.md", "docs/docsite/", "docs/overview.svg")
 DOCSITE = {"docs/docsite/extra-docs.yml", "docs/docsite/links.yml", "docs/docsite/rst/guide_phala.rst"}  # for Ansible's own site
 
 
