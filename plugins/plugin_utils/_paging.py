@@ -234,7 +234,7 @@ class _Fetch:
                 yield app_list, number
 
     def _collect(self, numbers: Iterable[tuple[AppList, int]]) -> None:
-        """Request pages, and read them while no response comes: the service need not wait for that."""
+        """Request pages, and read those that have come while no other one comes, so that no request waits for that."""
         jobs = ((app_list, app_list.request(number)) for app_list, number in numbers)
         for (app_list, request), response in self._workers.run(self._get_page, jobs, while_idle=self._read_or_mark):
             self._unread.append((app_list, request, response))
