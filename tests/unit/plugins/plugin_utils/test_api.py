@@ -39,7 +39,6 @@ from ansible_collections.phala.cloud.tests.security.sockets import (
     serving,
     silent,
     trickling,
-    tunnelling,
 )
 
 KEY = "phak_0123456789abcdef"
@@ -647,42 +646,6 @@ def test_certificate_of_the_ca_is_accepted(authority: trustme.CA, ca_path: str) 
     with serving(answering(GOOD + b"\r\n[1]"), certificate=certificate_for(authority, "127.0.0.1")) as server:
         account = Account(url=f"https://127.0.0.1:{server.port}/api/v1")
         assert read(account=account, verify=ca_path).value == [1]
-
-
-def test_certificates_are_read_once(authority: trustme.CA, ca_path: str) -> None:
-    with serving(answering(GOOD + b"\r\n[1]"), certificate=certificate_for(authority, "127.0.0.1")) as server:
-        client = make_client(account=Account(url=f"https://127.0.0.1:{server.port}/api/v1"), verify=ca_path)
-        Path(ca_path).unlink()
-        assert [read(client).value for _connection in range(2)] == [[1], [1]]
-        assert server.connections == 2
-
-
-@pytest.mark.parametrize(
-    ("proxy_name", "name", "is_accepted"),
-    [
-        (None, "127.0.0.1", True),
-        (None, "127.0.0.2", False),
-        ("127.0.0.1", "127.0.0.1", True),
-        ("127.0.0.1", "127.0.0.2", False),
-        ("127.0.0.2", "127.0.0.1", False),
-    ],
-)
-def test_certificates_are_checked_through_a_proxy(
-    authority: trustme.CA, ca_path: str, monkeypatch: pytest.MonkeyPatch, proxy_name: str | None, name: str, is_accepted: bool
-) -> None:
-    """A proxy without a name has no certificate, and speaks plain HTTP."""
-    of_proxy = certificate_for(authority, proxy_name) if proxy_name else None
-    with (
-        serving(answering(GOOD + b"\r\n[1]"), certificate=certificate_for(authority, name)) as server,
-        serving(tunnelling, certificate=of_proxy) as proxy,
-    ):
-        monkeypatch.setenv("HTTPS_PROXY", f"{'https' if of_proxy else 'http'}://127.0.0.1:{proxy.port}")
-        options: Any = {"account": Account(url=f"https://127.0.0.1:{server.port}/api/v1"), "verify": ca_path}
-        if is_accepted:
-            assert read(**options).value == [1]
-        else:
-            assert "the certificate of 127.0.0.1 was not accepted" in str(failure(**options))
-        assert (server.connections, proxy.connections) == (int(proxy_name != "127.0.0.2"), 1)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import subprocess
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ import certifi
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import InsecureRequestWarning
 
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import with_lower_case_host
 from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, UnavailableError
-from ansible_collections.phala.cloud.plugins.plugin_utils._route import Route, check_proxy, find_route, tls_context
+from ansible_collections.phala.cloud.plugins.plugin_utils._route import Route, check_proxy, find_route, make_adapter, tls_context
+from ansible_collections.phala.cloud.tests.certificates import Certificates, make_certificates
+from ansible_collections.phala.cloud.tests.security.sockets import Play, answering, serving, tunnelling
 
 URL = "https://service.example/api/v1"
 KEY = "phak_0123456789abcdef"
@@ -276,3 +280,85 @@ def test_key_log_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
     assert fault(route()) == (
         f"SSLKEYLOGFILE: {path} cannot be written (No such file or directory). Correct or unset the variable."
     )
+
+
+# Connections
+
+
+URL_OF_SERVER = "https://127.0.0.1:{}/"
+
+
+def presenting(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"), "127.0.0.1", "localhost")
+
+
+@pytest.fixture
+def answer() -> Play:
+    return answering(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n[1]")
+
+
+def ask(adapter: HTTPAdapter, made: Route, port: int) -> Any:
+    request = requests.Request("GET", URL_OF_SERVER.format(port)).prepare()
+    return adapter.send(request, timeout=5, verify=made.verify, proxies={"https": made.proxy} if made.proxy else {}).json()
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_connections_share_what_was_read(answer: Play, certificates: Certificates, tmp_path: Path, is_folder: bool) -> None:
+    copy = tmp_path / "ca.pem"
+    copy.write_bytes(certificates.ca.read_bytes())
+    if is_folder:
+        subprocess.run(["openssl", "rehash", tmp_path], check=True)
+    made = route(verify=str(tmp_path if is_folder else copy))
+    with serving(answer, certificate=presenting(certificates.good)) as server:
+        adapter = make_adapter(URL_OF_SERVER.format(server.port), made)
+        if not is_folder:
+            copy.unlink()
+        assert [ask(adapter, made, server.port) for _connection in range(2)] == [[1], [1]]
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("name", ["untrusted", "other_name", "expired"])
+def test_certificate_is_refused_unless_none_is_checked(answer: Play, certificates: Certificates, name: str) -> None:
+    with serving(answer, certificate=presenting(getattr(certificates, name))) as server:
+        url = URL_OF_SERVER.format(server.port)
+        checked, unchecked = route(verify=str(certificates.ca)), route(verify=False)
+        with pytest.raises(requests.exceptions.SSLError, match=r"CERTIFICATE_VERIFY_FAILED|doesn't match"):
+            ask(make_adapter(url, checked), checked, server.port)
+        with pytest.warns(InsecureRequestWarning):
+            assert ask(make_adapter(url, unchecked), unchecked, server.port) == [1]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "HTTPS"])
+@pytest.mark.parametrize("of_proxy", ["good", "other_name"])
+@pytest.mark.parametrize("of_server", ["good", "other_name"])
+def test_certificates_are_checked_through_a_proxy(
+    answer: Play, certificates: Certificates, scheme: str, of_proxy: str, of_server: str
+) -> None:
+    """A proxy of plain HTTP presents no certificate."""
+    shown = presenting(getattr(certificates, of_proxy)) if scheme.lower() == "https" else None
+    with (
+        serving(answer, certificate=presenting(getattr(certificates, of_server))) as server,
+        serving(tunnelling, certificate=shown) as proxy,
+    ):
+        made = route(f"{scheme}://localhost:{proxy.port}", verify=str(certificates.ca))  # urllib3 1.26 needs a name here
+        adapter = make_adapter(URL_OF_SERVER.format(server.port), made)
+        if of_server == "good" and (of_proxy == "good" or not shown):
+            assert ask(adapter, made, server.port) == [1]
+        else:
+            with pytest.raises((requests.exceptions.SSLError, requests.exceptions.ProxyError)):
+                ask(adapter, made, server.port)
+        is_tunnel_open = of_proxy == "good" or not shown
+        assert (server.connections, proxy.connections) == (int(is_tunnel_open), 1)
+
+
+def test_certificates_are_not_read_for_plain_http() -> None:
+    make_adapter("http://127.0.0.1:9/", route(verify="/none.pem"))
+    with pytest.raises(ApiError):
+        make_adapter("https://127.0.0.1:9/", route(verify="/none.pem"))
