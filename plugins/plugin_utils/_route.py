@@ -161,8 +161,7 @@ def make_adapter(url: str, route: Route, **options: Any) -> HTTPAdapter:
         def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
             return super().proxy_manager_for(proxy, ssl_context=context, **options)
 
-        def cert_verify(self, conn: Any, _url: str, verify: bool | str, _cert: Any) -> None:
-            conn.cert_reqs = "CERT_REQUIRED" if verify else "CERT_NONE"
-            conn.ca_certs = conn.ca_cert_dir = None  # the context has the certificates
+        def cert_verify(self, conn: Any, *_settings: Any) -> None:
+            conn.ca_certs = conn.ca_cert_dir = None  # all that counts is in the context
 
     return Adapter(**options)
