@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -42,3 +43,10 @@ def make_certificates(folder: Path, *names: str) -> Certificates:
     for name, leaf in leaves.items():
         leaf.private_key_and_cert_chain_pem.write_to_path(str(paths[name]))
     return Certificates(**paths)
+
+
+def presenting(certificate: Path) -> ssl.SSLContext:
+    """Return the TLS context of a server that presents this certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context

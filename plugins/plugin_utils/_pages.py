@@ -48,9 +48,9 @@ class Request(NamedTuple):
 
 
 def get_page(client: Client, request: Request) -> Response:
-    """Request a page; return the response, which :func:`read_page` reads.
+    """Request a page; :func:`read_page` reads the response.
 
-    :raises ApiError: if there is no response, or an error
+    :raises ApiError: if the request fails
     """
     return client.get(PATH, [*request.parameters, ("page", str(request.number)), ("page_size", str(request.page_size))])
 

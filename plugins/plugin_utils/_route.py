@@ -148,10 +148,8 @@ def make_adapter(url: str, route: Route, **options: Any) -> HTTPAdapter:
 
     :raises ApiError: when a file of this machine keeps TLS from working
     """
-    if urlsplit(url).scheme != "https":
-        return requests.adapters.HTTPAdapter(**options)
-    context = tls_context(route)
-    if (route.proxy or "").lower().startswith("https:"):
+    context = tls_context(route) if urlsplit(url).scheme == "https" else None
+    if context is None or (route.proxy or "").lower().startswith("https:"):
         return requests.adapters.HTTPAdapter(**options)
 
     class Adapter(requests.adapters.HTTPAdapter):  # here, because requests may be missing when this module is imported

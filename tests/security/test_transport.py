@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 import pytest
 
-from ansible_collections.phala.cloud.tests.certificates import Certificates
+from ansible_collections.phala.cloud.tests.certificates import Certificates, presenting
 from ansible_collections.phala.cloud.tests.loading import Loaded
 from ansible_collections.phala.cloud.tests.simulator import Simulator, make_fleet
 
@@ -184,8 +184,7 @@ def test_a_tls_handshake_that_is_broken_off(project: Project) -> None:
 
 
 def test_tls_that_is_too_old(project: Project, certificates: Certificates) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates.good)
+    context = presenting(certificates.good)
     with contextlib.suppress(ValueError):
         context.set_ciphers("ALL:@SECLEVEL=0")
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1

@@ -11,7 +11,6 @@ import io
 import json
 import logging
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -23,7 +22,6 @@ from unittest.mock import Mock
 import certifi
 import pytest
 import requests
-import trustme
 import urllib3
 from ansible.release import __version__ as core_version
 from requests.adapters import HTTPAdapter
@@ -31,6 +29,7 @@ from requests.adapters import HTTPAdapter
 from ansible_collections.phala.cloud.plugins.plugin_utils import _api, _patience, _refusals
 from ansible_collections.phala.cloud.plugins.plugin_utils._api import ApiError, Client, Content, Response, UnavailableError
 from ansible_collections.phala.cloud.plugins.plugin_utils._version import COLLECTION_VERSION
+from ansible_collections.phala.cloud.tests.certificates import make_certificates, presenting
 from ansible_collections.phala.cloud.tests.security.sockets import (
     Play,
     answering,
@@ -625,27 +624,11 @@ def test_headers_that_cannot_be_read_are_not_logged(caplog: pytest.LogCaptureFix
 # TLS
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def ca_path(authority: trustme.CA, tmp_path: Path) -> str:
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    return str(tmp_path / "ca.pem")
-
-
-def certificate_for(authority: trustme.CA, name: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    return context
-
-
-def test_certificate_of_the_ca_is_accepted(authority: trustme.CA, ca_path: str) -> None:
-    with serving(answering(GOOD + b"\r\n[1]"), certificate=certificate_for(authority, "127.0.0.1")) as server:
+def test_certificate_of_the_ca_is_accepted(tmp_path: Path) -> None:
+    certificates = make_certificates(tmp_path, "127.0.0.1")
+    with serving(answering(GOOD + b"\r\n[1]"), certificate=presenting(certificates.good)) as server:
         account = Account(url=f"https://127.0.0.1:{server.port}/api/v1")
-        assert read(account=account, verify=ca_path).value == [1]
+        assert read(account=account, verify=str(certificates.ca)).value == [1]
 
 
 @pytest.mark.parametrize(
@@ -656,10 +639,11 @@ def test_certificate_of_the_ca_is_accepted(authority: trustme.CA, ca_path: str) 
         ("127.0.0.1", False, "certificate"),
     ],
 )
-def test_other_certificate_is_refused(authority: trustme.CA, ca_path: str, name: str, is_known: bool, reason: str) -> None:
-    with serving(answering(GOOD + b"\r\n[1]"), certificate=certificate_for(authority, name)) as server:
+def test_other_certificate_is_refused(tmp_path: Path, name: str, is_known: bool, reason: str) -> None:
+    certificates = make_certificates(tmp_path, name)
+    with serving(answering(GOOD + b"\r\n[1]"), certificate=presenting(certificates.good)) as server:
         account = Account(url=f"https://127.0.0.1:{server.port}/api/v1")
-        error = failure(account=account, verify=ca_path if is_known else True)
+        error = failure(account=account, verify=str(certificates.ca) if is_known else True)
     assert str(error).startswith(f"GET {account.url}/apps: the certificate of 127.0.0.1 was not accepted: ")
     assert reason in str(error).partition("not accepted: ")[2]
     assert str(error).endswith(". If your own CA signs it, set ca_path.")

@@ -21,7 +21,7 @@ from urllib3.exceptions import InsecureRequestWarning
 from ansible_collections.phala.cloud.plugins.plugin_utils._addresses import with_lower_case_host
 from ansible_collections.phala.cloud.plugins.plugin_utils._api_errors import ApiError, UnavailableError
 from ansible_collections.phala.cloud.plugins.plugin_utils._route import Route, check_proxy, find_route, make_adapter, tls_context
-from ansible_collections.phala.cloud.tests.certificates import Certificates, make_certificates
+from ansible_collections.phala.cloud.tests.certificates import Certificates, make_certificates, presenting
 from ansible_collections.phala.cloud.tests.security.sockets import Play, answering, serving, tunnelling
 
 URL = "https://service.example/api/v1"
@@ -286,12 +286,6 @@ def test_key_log_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
 
 
 URL_OF_SERVER = "https://127.0.0.1:{}/"
-
-
-def presenting(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
 
 
 @pytest.fixture(scope="module")
